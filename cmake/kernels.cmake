@@ -1,0 +1,25 @@
+# The kernels are one set of sources, compiled once per instruction set into OBJECT libraries.
+# -DEigen=Eigen_<isa> keeps the linker from merging Eigen's weak symbols across the variants;
+# HF_ISA names the namespace of our own templates for the same reason.
+set(HERMITEFLOW_KERNEL_SOURCES
+  cpp/src/kernel_table.cpp
+  cpp/src/kernel_tiles.cpp
+  cpp/src/kernel_weights.cpp)
+set(HERMITEFLOW_ISAS generic)
+set(generic_flags "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64" AND NOT MSVC)
+  list(APPEND HERMITEFLOW_ISAS v3 v4)
+  set(v3_flags -march=x86-64-v3)
+  set(v4_flags -march=x86-64-v4 -mprefer-vector-width=512)
+endif()
+
+set(HERMITEFLOW_KERNELS "")
+foreach(isa IN LISTS HERMITEFLOW_ISAS)
+  add_library(hermiteflow_kernels_${isa} OBJECT ${HERMITEFLOW_KERNEL_SOURCES})
+  target_link_libraries(hermiteflow_kernels_${isa} PRIVATE hermiteflow_settings)
+  target_compile_definitions(hermiteflow_kernels_${isa} PRIVATE Eigen=Eigen_${isa} HF_ISA=${isa})
+  target_compile_options(hermiteflow_kernels_${isa} PRIVATE
+    -O3 -fno-math-errno -fno-trapping-math ${${isa}_flags})
+  list(APPEND HERMITEFLOW_KERNELS $<TARGET_OBJECTS:hermiteflow_kernels_${isa}>)
+endforeach()
+list(JOIN HERMITEFLOW_ISAS "," HERMITEFLOW_ISA_LIST)

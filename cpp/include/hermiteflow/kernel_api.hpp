@@ -1,0 +1,99 @@
+// What crosses the border between the core and the kernels of an instruction set: plain structs
+// and function pointers only, so that no type with weak symbols is shared between the variants.
+#pragma once
+
+#include "hermiteflow/types.hpp"
+
+namespace hermiteflow {
+
+// What the core says about a point where the field is nearly zero.
+struct Verdict {
+  bool minimum;        // no negative eigenvalue of the Hessian MATH (11) beyond rounding
+  double max_overlap;  // max_j |m_j| of the fixed point nearby
+};
+
+// Rare questions of a kernel about one neuron; answered by the core, in ordinary C++.
+struct Oracle {
+  const void* context;
+  Verdict (*judge)(const void* context, Index neuron, const double* m);
+  bool (*trapped)(const void* context, Index neuron, const double* m, double outside);
+  double (*speed)(const void* context, Index neuron, const double* m);  // |dm/dt| / |G g|
+};
+
+struct Problem {
+  Flow flow;
+  Index n;
+  const double* overlaps;  // (n, k) starts
+  const double* outside;   // (n,) squared norm of w(0) outside span(V), 0 where d = rank
+  Method method;
+  double t_end;
+  double step;         // rk4
+  double rtol;         // adaptive
+  const double* atol;  // (n,)
+  Index max_steps;
+  bool renormalize;      // rk4: |w| = 1 after each step
+  bool frame;            // integrate w = s w(0) + V^T alpha as well
+  bool stop_if_trapped;  // end with no_escape where the oracle proves it
+  Index n_levels;        // hitting levels, ascending
+  const double* levels;
+  const bool* level_terminal;
+  bool watch_convergence;
+  bool convergence_terminal;
+  double convergence_tol;
+  Index n_save;
+  const double* save_at;  // ascending
+  Oracle oracle;
+};
+
+struct Result {
+  double* t_final;         // (n,)
+  double* overlaps;        // (n, k)
+  std::int32_t* status;    // (n,)
+  Index* steps;            // (n,)
+  Index* rejected;         // (n,)
+  double* hits;            // (n, n_levels)
+  double* converged_time;  // (n,)
+  double* trajectory;      // (n, n_save, k) or null
+  double* frame;           // (n, 1 + k): s, alpha; or null
+};
+
+// Shared by the threads of one run: a ticket counter, a stop flag, and a poll of the caller.
+struct Control {
+  Index* ticket;
+  int* stop;
+  Index* done;
+  bool (*poll)(void* context, Index done);  // false: stop; called by one thread only
+  void* poll_context;
+};
+
+struct FullProblem {
+  Flow flow;  // gram must be general or hold V's own Gram matrix
+  Index d;
+  const double* index_vectors;  // V (k, d)
+  const double* weights;        // W (n, d)
+};
+
+struct KernelTable {
+  const char* name;
+  Index block;  // rows of W that the R^d kernels treat at once
+  // bytes of scratch memory that one thread of solve_tiles needs
+  Index (*solve_scratch)(const Problem*);
+  void (*solve_tiles)(const Problem*, const Result*, const Control*, double* scratch,
+                      bool may_poll);
+  // gradient of MATH (2) for rows [begin, end) of W; end - begin <= block
+  Index (*full_scratch)(Index k, Index d);
+  void (*full_gradient)(const FullProblem*, Index begin, Index end, double* gradient,
+                        double* scratch);
+  // RK4 in R^d for one block of rows
+  void (*full_rk4)(const FullProblem*, const Problem*, const Result*, const Control*,
+                   Index begin, Index end, double* weights, double* scratch, bool may_poll);
+  // out = diag(s) X + C V for a block of rows: X (rows, d) or null, C (rows, k), V (k, d)
+  void (*combine)(Index rows, Index k, Index d, const double* s, const double* x, const double* c,
+                  const double* v, double* out, double* scratch);
+  // rows of X times V^T: (rows, d) (k, d) -> (rows, k)
+  void (*project)(Index rows, Index k, Index d, const double* x, const double* v, double* out,
+                  double* scratch);
+  double (*fma_peak)(double seconds);  // GF/s of a pure FMA loop on one thread
+};
+
+}  // namespace hermiteflow

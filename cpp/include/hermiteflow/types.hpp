@@ -1,0 +1,56 @@
+// Plain data shared by the core, the kernels and the bindings. Knows nothing but the C++ language.
+#pragma once
+
+#include <cstdint>
+
+namespace hermiteflow {
+
+using Index = std::int64_t;
+
+// How the integration of one neuron ended. The messages are in status.hpp.
+enum class Status : std::int32_t {
+  converged = 0,
+  t_end = 1,
+  event = 2,
+  no_escape = 3,
+  max_steps = 4,
+  step_too_small = 5,
+  non_finite = 6,
+  interrupted = 7,
+};
+
+enum class Method : std::int32_t { rk4 = 0, dopri5 = 1, tsit5 = 2, dop853 = 3 };
+
+// Structure of the Gram matrix G of the index vectors.
+enum class GramKind : std::int32_t { identity = 0, equiangular = 1, general = 2 };
+
+struct Gram {
+  GramKind kind;
+  Index k;
+  double beta;           // equiangular
+  const double* matrix;  // general: (k, k), symmetric
+  const double* factor;  // general: L (k, rank), row-major, L L^T = G
+  Index rank;
+};
+
+// psi'(u) = u^power (c_0 + c_1 x + ... ), x = u^stride, and what is known of its signs:
+// psi' keeps the sign sign_right on (0, reach_right) and sign_left on (-reach_left, 0).
+struct Slope {
+  Index power;
+  Index stride;
+  Index terms;
+  const double* coefficients;
+  double sign_right, reach_right;
+  double sign_left, reach_left;
+};
+
+// Gradient flow of the correlation loss: one neuron obeys dm/dt = G g - (m . g) m,
+// g_j = a b_j psi'(m_j), MATH (4).
+struct Flow {
+  Gram gram;
+  Slope slope;
+  const double* second_layer;    // (n,) or null for ones
+  const double* target_weights;  // (k,), never null
+};
+
+}  // namespace hermiteflow

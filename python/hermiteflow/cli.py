@@ -1,0 +1,216 @@
+"""Command line: ``hermiteflow reproduce`` and ``hermiteflow info``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import hermiteflow as hf
+
+if TYPE_CHECKING:
+    from .claims import Claim
+
+__all__ = ["main"]
+
+#: Modules of the extra ``reproduce``, in the order in which a missing one is told.
+EXTRA = ("matplotlib", "xarray", "h5netcdf", "h5py", "tqdm")
+
+_REPRODUCE_HELP = """\
+Simulate claims (a) to (e) of Simsek, Bendjeddou, Hsu (AISTATS 2025, arXiv 2411.08798),
+print one table of theory beside measurement, and write data (netCDF), a figure for each claim
+and a self-contained report.html.
+
+exit status: 0 if every claim holds, 1 if one does not, 2 for bad usage, 130 for Ctrl-C
+"""
+_EXAMPLES = """\
+examples:
+  hermiteflow reproduce --quick                   under a minute, into ./hermiteflow-reproduce
+  hermiteflow reproduce --out results --seed 7    the full run, other random numbers
+  hermiteflow info                                versions, build, what is installed
+"""
+
+
+class UsageError(Exception):
+    """Something that one line tells, and that ends with exit status 2."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Tell what is wrong in one line."""
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    form = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        prog="hermiteflow",
+        description="Gradient flow of two-layer networks on Gaussian multi-index models.",
+        epilog=_EXAMPLES,
+        formatter_class=form,
+    )
+    parser.add_argument("--version", action="version", version=f"hermiteflow {hf.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    reproduce = commands.add_parser(
+        "reproduce",
+        help="simulate the paper's claims and write a report",
+        description=_REPRODUCE_HELP,
+        epilog=_EXAMPLES,
+        formatter_class=form,
+    )
+    reproduce.add_argument("--quick", action="store_true", help="smaller samples, under a minute")
+    reproduce.add_argument(
+        "--out",
+        type=Path,
+        default=Path("hermiteflow-reproduce"),
+        metavar="DIR",
+        help="where to write; made if missing (default: %(default)s)",
+    )
+    reproduce.add_argument(
+        "--seed", type=_natural, default=0, metavar="S", help="a number >= 0 (default: 0)"
+    )
+    reproduce.add_argument(
+        "--threads",
+        type=_positive,
+        default=None,
+        metavar="N",
+        help="threads; results do not depend on it (default: HERMITEFLOW_NUM_THREADS or all)",
+    )
+    commands.add_parser("info", help="versions, build, what is installed")
+    return parser
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number >= 0, got {text!r}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, got {text!r}")
+    return int(text)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if every claim holds, 1 if one does not, 2 for bad usage, 130 for Ctrl-C.
+    """
+    options = _parser().parse_args(argv)
+    try:
+        if options.command == "info":
+            print(_info())
+            return 0
+        return _reproduce(options)
+    except UsageError as error:
+        print(f"hermiteflow: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("hermiteflow: interrupted", file=sys.stderr)
+        return 130
+
+
+def _missing() -> list[str]:
+    return [name for name in EXTRA if importlib.util.find_spec(name) is None]
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    missing = _missing()
+    if missing:
+        raise UsageError(
+            f"reproduce needs {', '.join(missing)}: pip install 'hermiteflow[reproduce]'"
+        )
+    out = _folder(options.out)
+    begin = time.perf_counter()
+    claims = _simulate(options)
+    from . import report
+
+    try:
+        report.write(claims, out, command=_command(options), seed=options.seed)
+    except OSError as error:
+        print(report.table(claims))
+        raise UsageError(f"cannot write to {out}: {error.strerror or error}") from error
+    print(report.table(claims))
+    holding = sum(claim.holds for claim in claims)
+    seconds = time.perf_counter() - begin
+    print(f"{holding} of {len(claims)} claims hold. Report: {out / 'report.html'}")
+    print(f"took {seconds:.1f} s", file=sys.stderr)
+    return 0 if holding == len(claims) else 1
+
+
+def _simulate(options: argparse.Namespace) -> list[Claim]:
+    from tqdm import tqdm
+
+    from .claims import CLAIMS, plan, run_claim
+
+    configs = plan(quick=options.quick)
+    total = sum(config.solves for part in configs.values() for config in part.values())
+    # disable=None: no bar where stderr is not a terminal.
+    with tqdm(total=total, unit="run", file=sys.stderr, disable=None, dynamic_ncols=True) as bar:
+
+        def advance(label: str) -> None:
+            bar.set_description(label[:48].ljust(48), refresh=False)
+            bar.update()
+
+        return [
+            run_claim(
+                key,
+                quick=options.quick,
+                seed=options.seed,
+                n_threads=options.threads,
+                progress=advance,
+            )
+            for key in CLAIMS
+        ]
+
+
+def _command(options: argparse.Namespace) -> str:
+    quick = " --quick" if options.quick else ""
+    return f"hermiteflow reproduce{quick} --seed {options.seed}"
+
+
+def _folder(path: Path) -> Path:
+    """Make the folder and see that it can be written, before anything is computed."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        raise UsageError(f"--out {path}: {error.strerror or error}") from error
+
+
+def _info() -> str:
+    def version(name: str) -> str:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            return "missing: pip install 'hermiteflow[reproduce]'"
+
+    lines = {"hermiteflow": str(hf.__version__)}
+    lines.update({key: str(value) for key, value in dict(hf.build_info()).items()})
+    lines.update({"python": platform.python_version(), "platform": platform.platform()})
+    lines["processors"] = str(os.cpu_count())
+    lines.update({name: version(name) for name in ("numpy", *EXTRA)})
+    width = max(map(len, lines))
+    return "\n".join(f"{key.ljust(width)}  {value}" for key, value in lines.items())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

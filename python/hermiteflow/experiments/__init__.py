@@ -1,0 +1,31 @@
+"""Experiments of the paper as functions: keywords in, an `xarray.Dataset` out.
+
+Each takes the fields of its frozen config as keywords, runs `hermiteflow.solve`, and returns what
+it measured with named dimensions, units, and its config, seed and versions as attributes. Needs
+the extra ``hermiteflow[reproduce]``.
+"""
+
+from __future__ import annotations
+
+from . import statistics
+from ._common import TIME_UNIT, TargetSpec
+from ._coverage import CoverageConfig, coverage
+from ._nearest import NearestConfig, nearest
+from ._search_time import SearchTimeConfig, log_rate_bounds, search_time
+from ._threshold import ThresholdConfig, pure_thresholds, threshold
+
+__all__ = [
+    "TIME_UNIT",
+    "CoverageConfig",
+    "NearestConfig",
+    "SearchTimeConfig",
+    "TargetSpec",
+    "ThresholdConfig",
+    "coverage",
+    "log_rate_bounds",
+    "nearest",
+    "pure_thresholds",
+    "search_time",
+    "statistics",
+    "threshold",
+]

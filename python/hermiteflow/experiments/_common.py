@@ -1,0 +1,206 @@
+"""What every experiment shares: target descriptions, seeds, attributes of a Dataset."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import hermiteflow as hf
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hermiteflow.links import Link
+    from hermiteflow.targets import Targets
+
+__all__ = ["TIME_UNIT", "Progress", "Seed", "TargetSpec"]
+
+Seed = int | np.random.SeedSequence | None
+Progress = Callable[[str], object]
+
+#: Time unit of every Dataset.
+TIME_UNIT = "time of the gradient flow of the correlation loss (2), a_i = b_j = 1"
+
+#: Overlaps held at once (numbers, 8 bytes each): fixed, so that it never changes a result.
+CHUNK = 4_000_000
+
+_Config = TypeVar("_Config")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetSpec:
+    """Which index vectors an experiment uses, before their number k is known.
+
+    Parameters
+    ----------
+    kind : {"orthonormal", "equiangular", "random"}
+        Structure of the Gram matrix.
+    beta : float
+        Inner product of any two index vectors; "equiangular" only.
+    dimension : int, optional
+        Dimension in which independent uniform unit vectors are drawn; "random" only.
+
+    Examples
+    --------
+    >>> TargetSpec(kind="equiangular", beta=0.25).label
+    'equiangular beta=0.25'
+    """
+
+    kind: Literal["orthonormal", "equiangular", "random"] = "orthonormal"
+    beta: float = 0.0
+    dimension: int | None = None
+
+    def __post_init__(self) -> None:
+        kinds = ("orthonormal", "equiangular", "random")
+        if self.kind not in kinds:
+            raise ValueError(f"kind must be one of {kinds}{_hint(self.kind, kinds)}")
+        if self.kind != "equiangular" and self.beta != 0.0:
+            raise ValueError(f"beta goes with kind 'equiangular' only, got kind {self.kind!r}")
+        if (self.kind == "random") != (self.dimension is not None):
+            raise ValueError(
+                f"dimension goes with kind 'random' and with no other, got kind {self.kind!r} "
+                f"and dimension {self.dimension!r}"
+            )
+
+    @property
+    def label(self) -> str:
+        """Short description, used as a coordinate."""
+        if self.kind == "equiangular":
+            return f"equiangular beta={self.beta:.4g}"
+        if self.kind == "random":
+            return f"random in R^{self.dimension}"
+        return self.kind
+
+    def build(self, k: int, seed: np.random.SeedSequence) -> Targets:
+        """Index vectors, k of them; the seed matters for "random" only."""
+        if self.kind == "equiangular":
+            return hf.Equiangular(k=k, beta=self.beta)
+        if self.kind == "random":
+            assert self.dimension is not None
+            return hf.random_index_vectors(k=k, d=self.dimension, seed=seed)
+        return hf.Orthonormal(k=k)
+
+
+def _hint(name: object, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f", got {name!r}" + (f" (did you mean {close[0]!r}?)" if close else "")
+
+
+def make_config(cls: type[_Config], fields: Mapping[str, Any]) -> _Config:
+    """Build a frozen config from keywords; an unknown one is named, with the closest known."""
+    known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    for name in fields:
+        if name not in known:
+            raise TypeError(f"{cls.__name__} has the fields {known}{_hint(name, known)}")
+    return cls(**fields)
+
+
+def require(condition: bool, name: str, expectation: str, got: object) -> None:
+    """Raise ValueError in the house's words unless `condition` holds."""
+    if not condition:
+        raise ValueError(f"{name} must {expectation}, got {got!r}")
+
+
+def seed_sequence(seed: Seed) -> np.random.SeedSequence:
+    """SeedSequence of an int, of another sequence or, for None, of fresh entropy."""
+    if isinstance(seed, np.random.SeedSequence):
+        return seed
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer)):
+        raise TypeError(f"seed must be an int, a SeedSequence or None, got {type(seed).__name__}")
+    return np.random.SeedSequence(seed)
+
+
+def stream(root: np.random.SeedSequence, *key: int) -> np.random.SeedSequence:
+    """Return the independent stream of `key`, whatever was drawn before (unlike ``spawn``)."""
+    return np.random.SeedSequence(
+        entropy=root.entropy, spawn_key=(*root.spawn_key, *key), pool_size=root.pool_size
+    )
+
+
+def link_label(link: Link) -> str:
+    """Name a link by its Hermite series, for coordinates and legends.
+
+    >>> link_label(hf.hermite({3: 1.0, 5: 0.5}))
+    'h3 + 0.5 h5'
+    """
+    coefficients = link.coefficients(32)
+    terms = []
+    for degree in np.flatnonzero(np.abs(coefficients) > 1e-12):
+        value = float(coefficients[degree])
+        terms.append(f"h{degree}" if value == 1.0 else f"{value:.4g} h{degree}")
+    return " + ".join(terms).replace("+ -", "- ") or "0"
+
+
+def pure_degree(link: Link) -> int | None:
+    """Degree p of a link ``c h_p``, None for any other."""
+    degrees = np.flatnonzero(np.abs(link.coefficients(32)) > 1e-12)
+    return int(degrees[0]) if degrees.size == 1 else None
+
+
+def is_even(link: Link) -> bool:
+    """Whether psi is even: no odd degree in the series."""
+    return bool(np.all(np.abs(link.coefficients(32)[1::2]) <= 1e-12))
+
+
+def describe(value: object) -> object:
+    """Turn a config value into what JSON can hold."""
+    if isinstance(value, TargetSpec):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [describe(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return link_label(value) if hasattr(value, "coefficients") else repr(value)
+
+
+def attributes(name: str, config: object, root: np.random.SeedSequence) -> dict[str, Any]:
+    """Attributes of an experiment's Dataset: config, seed and versions, as netCDF takes them."""
+    fields = {f.name: describe(getattr(config, f.name)) for f in dataclasses.fields(config)}  # type: ignore[arg-type]
+    seed = {"entropy": str(root.entropy), "spawn_key": [int(key) for key in root.spawn_key]}
+    return {
+        "experiment": name,
+        "config": json.dumps(fields),
+        "seed": json.dumps(seed),
+        "versions": json.dumps(versions()),
+        "time_unit": TIME_UNIT,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions behind a result, and how the core was built.
+
+    >>> sorted(versions())[:2]
+    ['build', 'hermiteflow']
+    """
+    return {
+        "hermiteflow": str(hf.__version__),
+        "build": json.dumps({k: str(v) for k, v in dict(hf.build_info()).items()}),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def silent(_: str) -> None:
+    """Report no progress."""
+
+
+def as_tuple(values: Any) -> tuple[Any, ...]:
+    """Tuple of a sequence, or of one bare value."""
+    if isinstance(values, str) or not hasattr(values, "__len__"):
+        return (values,)
+    return tuple(values)
+
+
+def failed(status: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    """Neurons whose integration went wrong, as told from those that lawfully never escape."""
+    lawful = (hf.Status.converged, hf.Status.t_end, hf.Status.event, hf.Status.no_escape)
+    return ~np.isin(status, [int(code) for code in lawful])

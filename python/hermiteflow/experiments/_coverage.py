@@ -1,0 +1,226 @@
+"""How many neurons find all index vectors: the coupon collector, played by the flow."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import hermiteflow as hf
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ._common import (
+    CHUNK,
+    Progress,
+    Seed,
+    TargetSpec,
+    as_tuple,
+    attributes,
+    failed,
+    is_even,
+    link_label,
+    make_config,
+    require,
+    seed_sequence,
+    silent,
+    stream,
+)
+from .statistics import clopper_pearson
+
+if TYPE_CHECKING:
+    from hermiteflow.links import Link
+
+__all__ = ["CoverageConfig", "coverage"]
+
+
+def _default_links() -> tuple[Link, ...]:
+    return (hf.hermite(3), hf.hermite(4))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoverageConfig:
+    """Fields of `coverage`.
+
+    Parameters
+    ----------
+    links : tuple of Link
+        Activations, each its own target link.
+    targets : tuple of TargetSpec
+        Arrangements of the index vectors.
+    k : tuple of int
+        Numbers of index vectors, at least 2.
+    d : float
+        Input dimension, above every k.
+    batches : int
+        Independent networks for each link, arrangement and k.
+    ratios : tuple of float
+        Network sizes as ``n / (k log k)``.
+    factors : tuple of float
+        Network sizes as ``n / k``.
+    confidence : float
+        Two-sided coverage of each interval.
+    """
+
+    links: tuple[Link, ...] = field(default_factory=_default_links)
+    targets: tuple[TargetSpec, ...] = (TargetSpec(),)
+    k: tuple[int, ...] = (5, 20, 50)
+    d: float = 1e6
+    batches: int = 200
+    ratios: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+    factors: tuple[float, ...] = (2.0, 3.0, 4.0)
+    confidence: float = 0.99
+
+    def __post_init__(self) -> None:
+        for name in ("links", "targets", "k", "ratios", "factors"):
+            object.__setattr__(self, name, as_tuple(getattr(self, name)))
+            require(len(getattr(self, name)) > 0, name, "not be empty", ())
+        require(min(self.k) >= 2, "k", "be at least 2 throughout", self.k)
+        require(self.batches >= 1, "batches", "be positive", self.batches)
+        sizes = (*self.ratios, *self.factors)
+        require(min(sizes) > 0.0, "ratios and factors", "be positive", sizes)
+
+    def sizes(self, k: int) -> tuple[list[int], list[int]]:
+        """Network sizes n for every ratio and for every factor."""
+        unit = k * math.log(k)
+        return (
+            [math.ceil(ratio * unit) for ratio in self.ratios],
+            [math.ceil(factor * k) for factor in self.factors],
+        )
+
+    def n_max(self, k: int) -> int:
+        """Neurons of each network that is simulated; its first n make the smaller ones."""
+        return max(map(max, self.sizes(k)))
+
+    def rows(self, k: int) -> int:
+        """Networks solved in one call."""
+        return max(1, CHUNK // (k * self.n_max(k)))
+
+    @property
+    def solves(self) -> int:
+        """Number of calls of `hf.solve`, and of the progress callback."""
+        calls = sum(-(-self.batches // self.rows(k)) for k in self.k)
+        return len(self.links) * len(self.targets) * calls
+
+
+def coverage(
+    *,
+    seed: Seed = None,
+    n_threads: int | None = None,
+    progress: Progress = silent,
+    **fields: Any,
+) -> xr.Dataset:
+    """Measure the probability that n neurons find all k index vectors.
+
+    Parameters
+    ----------
+    seed : int, SeedSequence or None
+        Root of every random stream; recorded.
+    n_threads : int, optional
+        Threads of `hf.solve`; no result depends on it.
+    progress : callable
+        Called with a label after each solve.
+    **fields
+        Fields of `CoverageConfig`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``n_needed (link, targets, k, batch)``, the neurons a network needed until every index
+        vector was found (``+inf`` if its n_max were too few); ``probability`` over ``ratio`` and
+        ``probability_linear`` over ``factor``, with exact binomial intervals (limit = estimate,
+        low, high); ``found_share (..., ratio)``, the mean share of index vectors found;
+        ``found (..., batch)``, how many each whole network found; ``n`` and ``n_linear``, the
+        network sizes; ``never_escaped`` and ``failures``, the neurons that did not arrive.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a field is unknown or out of range.
+
+    Examples
+    --------
+    >>> ds = coverage(links=(hf.hermite(4),), k=(4,), batches=10, seed=0)
+    >>> ds["n_needed"].shape
+    (1, 1, 1, 10)
+    """
+    config = make_config(CoverageConfig, fields)
+    root = seed_sequence(seed)
+    shape = (len(config.links), len(config.targets), len(config.k))
+    first = [np.empty((*shape[:2], config.batches, k)) for k in config.k]
+    lost = np.zeros((*shape, 2), dtype=np.int64)
+    for a, b, c in np.ndindex(*shape):
+        k, link, spec = config.k[c], config.links[a], config.targets[b]
+        targets = spec.build(k, stream(root, 0, b, c))
+        flow = hf.CorrelationFlow(targets, link)
+        for e, begin in enumerate(range(0, config.batches, config.rows(k))):
+            end = min(begin + config.rows(k), config.batches)
+            size = (end - begin, config.n_max(k))
+            start = hf.random_overlaps(
+                targets, n=math.prod(size), d=int(config.d), seed=stream(root, 1, a, b, c, e)
+            )
+            solution = hf.solve(flow, overlaps=start, n_threads=n_threads)
+            status = np.asarray(solution.status)
+            first[c][a, b, begin:end] = _first_finds(np.asarray(solution.index).reshape(size), k)
+            lost[a, b, c] += (
+                np.count_nonzero(status == int(hf.Status.no_escape)),
+                np.count_nonzero(failed(status)),
+            )
+            progress(f"coverage, {link_label(link)}, {spec.label}, k = {k}")
+    return _dataset(config, root, first, lost)
+
+
+def _first_finds(index: NDArray[np.integer[Any]], k: int) -> NDArray[np.float64]:
+    """For each network (row) and index vector: neurons used when it is first found, or inf."""
+    first = np.full((index.shape[0], k), np.inf)
+    rows, columns = np.nonzero(index >= 0)
+    np.minimum.at(first, (rows, index[rows, columns]), columns + 1.0)
+    return first
+
+
+def _dataset(
+    config: CoverageConfig,
+    root: np.random.SeedSequence,
+    first: list[NDArray[np.float64]],
+    lost: NDArray[np.int64],
+) -> xr.Dataset:
+    needed = np.stack([finds.max(axis=-1) for finds in first], axis=2)
+    found = np.stack([np.isfinite(finds).sum(axis=-1) for finds in first], axis=2)
+    sizes = [np.asarray([config.sizes(k)[part] for k in config.k]) for part in (0, 1)]
+    curves = [np.empty((*needed.shape[:3], n.shape[1], 3)) for n in sizes]
+    share = np.empty(curves[0].shape[:-1])
+    for a, b, c in np.ndindex(*needed.shape[:3]):
+        for n, curve in zip(sizes, curves, strict=True):
+            for g in range(n.shape[1]):
+                complete = int(np.count_nonzero(needed[a, b, c] <= n[c, g]))
+                curve[a, b, c, g] = clopper_pearson(
+                    complete, config.batches, confidence=config.confidence
+                )
+        share[a, b, c] = [(first[c][a, b] <= size).mean() for size in sizes[0][c]]
+    dims = ("link", "targets", "k")
+    one, neurons = {"units": "1"}, {"units": "neurons"}
+    return xr.Dataset(
+        {
+            "n_needed": ((*dims, "batch"), needed, neurons),
+            "probability": ((*dims, "ratio", "limit"), curves[0], one),
+            "probability_linear": ((*dims, "factor", "limit"), curves[1], one),
+            "found": ((*dims, "batch"), found, {"units": "index vectors"}),
+            "found_share": ((*dims, "ratio"), share, one),
+            "n": (("k", "ratio"), sizes[0], neurons),
+            "n_linear": (("k", "factor"), sizes[1], neurons),
+            "n_max": ("k", [config.n_max(k) for k in config.k], neurons),
+            "never_escaped": (dims, lost[..., 0], neurons),
+            "failures": (dims, lost[..., 1], neurons),
+            "even": ("link", np.asarray([is_even(link) for link in config.links], dtype=np.int8)),
+        },
+        coords={
+            "link": [link_label(link) for link in config.links],
+            "targets": [spec.label for spec in config.targets],
+            "k": ("k", list(config.k), {"units": "1", "long_name": "number of index vectors"}),
+            "ratio": ("ratio", list(config.ratios), {"long_name": "n / (k log k)", "units": "1"}),
+            "factor": ("factor", list(config.factors), {"long_name": "n / k", "units": "1"}),
+            "limit": ["estimate", "low", "high"],
+        },
+        attrs=attributes("coverage", config, root),
+    )

@@ -1,0 +1,205 @@
+"""Where neurons end: at their nearest index vector, elsewhere, or nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import hermiteflow as hf
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ._common import (
+    CHUNK,
+    Progress,
+    Seed,
+    TargetSpec,
+    as_tuple,
+    attributes,
+    failed,
+    is_even,
+    link_label,
+    make_config,
+    require,
+    seed_sequence,
+    silent,
+    stream,
+)
+from .statistics import clopper_pearson
+
+if TYPE_CHECKING:
+    from hermiteflow.links import Link
+
+__all__ = ["OUTCOMES", "NearestConfig", "nearest"]
+
+#: Where a neuron may end; every neuron is counted once.
+OUTCOMES = (
+    "nearest index vector",
+    "another index vector",
+    "another fixed point",
+    "never escapes",
+    "tied start",
+    "failed",
+)
+
+
+def _default_links() -> tuple[Link, ...]:
+    return tuple(hf.hermite(p) for p in (3, 4, 5))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearestConfig:
+    """Fields of `nearest`.
+
+    Parameters
+    ----------
+    links : tuple of Link
+        Activations, each its own target link.
+    targets : TargetSpec
+        Arrangement of the index vectors.
+    k : tuple of int
+        Numbers of index vectors.
+    d : float
+        Input dimension, above every k.
+    n : int
+        Neurons for each link and k.
+    tie : float
+        A start whose two largest overlaps differ by less than this share of the largest is
+        counted as tied: which of the two wins lies below the solver's accuracy.
+    confidence : float
+        Two-sided coverage of each interval.
+    """
+
+    links: tuple[Link, ...] = field(default_factory=_default_links)
+    targets: TargetSpec = field(default_factory=TargetSpec)
+    k: tuple[int, ...] = (3, 10, 50)
+    d: float = 1e6
+    n: int = 10_000
+    tie: float = 1e-4
+    confidence: float = 0.99
+
+    def __post_init__(self) -> None:
+        for name in ("links", "k"):
+            object.__setattr__(self, name, as_tuple(getattr(self, name)))
+            require(len(getattr(self, name)) > 0, name, "not be empty", ())
+        require(min(self.k) >= 2, "k", "be at least 2 throughout", self.k)
+        require(self.n >= 1, "n", "be positive", self.n)
+        require(0.0 <= self.tie < 1.0, "tie", "lie in [0, 1)", self.tie)
+
+    @property
+    def solves(self) -> int:
+        """Number of calls of `hf.solve`, and of the progress callback."""
+        return len(self.links) * sum(-(-self.n // _rows(k)) for k in self.k)
+
+
+def _rows(k: int) -> int:
+    return max(1, CHUNK // k)
+
+
+def nearest(
+    *,
+    seed: Seed = None,
+    n_threads: int | None = None,
+    progress: Progress = silent,
+    **fields: Any,
+) -> xr.Dataset:
+    """Count how many neurons end at the index vector nearest to their start.
+
+    Nearest means the largest overlap at the start, the largest absolute one when psi is even.
+
+    Parameters
+    ----------
+    seed : int, SeedSequence or None
+        Root of every random stream; recorded.
+    n_threads : int, optional
+        Threads of `hf.solve`; no result depends on it.
+    progress : callable
+        Called with a label after each solve.
+    **fields
+        Fields of `NearestConfig`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``count (link, k, outcome)`` in neurons; ``nearest_share (link, k, limit)`` among the
+        neurons that escape from an untied start, and ``trapped_share (link, k, limit)`` among
+        all that did not fail, each with its exact binomial interval (limit = estimate, low, high).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a field is unknown or out of range.
+
+    Examples
+    --------
+    >>> ds = nearest(links=(hf.hermite(4),), k=(5,), n=200, seed=0)
+    >>> int(ds["count"].sum())
+    200
+    """
+    config = make_config(NearestConfig, fields)
+    root = seed_sequence(seed)
+    counts = np.zeros((len(config.links), len(config.k), len(OUTCOMES)), dtype=np.int64)
+    for a, link in enumerate(config.links):
+        for b, k in enumerate(config.k):
+            targets = config.targets.build(k, stream(root, 0, b))
+            flow = hf.CorrelationFlow(targets, link)
+            for c, first in enumerate(range(0, config.n, _rows(k))):
+                n = min(_rows(k), config.n - first)
+                start = hf.random_overlaps(
+                    targets, n=n, d=int(config.d), seed=stream(root, 1, a, b, c)
+                )
+                solution = hf.solve(flow, overlaps=start, n_threads=n_threads)
+                counts[a, b] += _count(
+                    np.abs(start) if is_even(link) else start,
+                    np.asarray(solution.index),
+                    np.asarray(solution.status),
+                    config.tie,
+                )
+                progress(f"nearest, {link_label(link)}, k = {k}")
+    return _dataset(config, root, counts)
+
+
+def _count(
+    start: NDArray[np.float64],
+    index: NDArray[np.integer[Any]],
+    status: NDArray[np.integer[Any]],
+    tie: float,
+) -> NDArray[np.int64]:
+    """Neurons by outcome, in the order of OUTCOMES; the first that applies from the end wins."""
+    top = np.partition(start, -2, axis=1)[:, -2:]
+    outcome = np.where(index == start.argmax(axis=1), 0, np.where(index >= 0, 1, 2))
+    outcome[top[:, 1] - top[:, 0] < tie * np.abs(top[:, 1])] = 4
+    outcome[status == int(hf.Status.no_escape)] = 3
+    outcome[failed(status)] = 5
+    return np.bincount(outcome, minlength=len(OUTCOMES)).astype(np.int64)
+
+
+def _dataset(
+    config: NearestConfig, root: np.random.SeedSequence, counts: NDArray[np.int64]
+) -> xr.Dataset:
+    shares = {name: np.full((*counts.shape[:2], 3), np.nan) for name in ("nearest", "trapped")}
+    for cell in np.ndindex(*counts.shape[:2]):
+        at, other, elsewhere, trapped, tied, _ = (int(value) for value in counts[cell])
+        for name, part, whole in (
+            ("nearest", at, at + other + elsewhere),
+            ("trapped", trapped, at + other + elsewhere + trapped + tied),
+        ):
+            if whole > 0:
+                shares[name][cell] = clopper_pearson(part, whole, confidence=config.confidence)
+    dims = ("link", "k", "limit")
+    return xr.Dataset(
+        {
+            "count": (("link", "k", "outcome"), counts, {"units": "neurons"}),
+            "nearest_share": (dims, shares["nearest"], {"units": "1"}),
+            "trapped_share": (dims, shares["trapped"], {"units": "1"}),
+            "even": ("link", np.asarray([is_even(link) for link in config.links], dtype=np.int8)),
+        },
+        coords={
+            "link": [link_label(link) for link in config.links],
+            "k": ("k", list(config.k), {"units": "1", "long_name": "number of index vectors"}),
+            "outcome": list(OUTCOMES),
+            "limit": ["estimate", "low", "high"],
+        },
+        attrs=attributes("nearest", config, root),
+    )

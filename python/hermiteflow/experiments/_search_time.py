@@ -1,0 +1,244 @@
+"""How long neurons search: the time until some overlap reaches a constant, against d."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import hermiteflow as hf
+import numpy as np
+import xarray as xr
+
+from ._common import (
+    TIME_UNIT,
+    Progress,
+    Seed,
+    TargetSpec,
+    as_tuple,
+    attributes,
+    failed,
+    link_label,
+    make_config,
+    require,
+    seed_sequence,
+    silent,
+    stream,
+)
+from .statistics import Interval, bootstrap_quantiles, quantiles, slope_interval
+
+if TYPE_CHECKING:
+    from hermiteflow.links import Link
+
+__all__ = ["SearchTimeConfig", "log_rate_bounds", "search_time"]
+
+
+def _default_links() -> tuple[Link, ...]:
+    return tuple(hf.hermite(p) for p in (2, 3, 4, 5))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchTimeConfig:
+    """Fields of `search_time`.
+
+    Parameters
+    ----------
+    links : tuple of Link
+        One for each information exponent of interest.
+    targets : tuple of TargetSpec
+        Arrangements of the index vectors; a random one is drawn once and serves every d.
+    k : int
+        Number of index vectors.
+    d : tuple of float
+        Input dimensions, at most 1e18.
+    n : int
+        Neurons for each link, arrangement and d.
+    level : float
+        The search ends when ``max_j |m_j| >= level``; below ``1/sqrt(k)``, so that a link of
+        degree 2, which may end anywhere on the sphere of span(V), always gets there.
+    quantiles : tuple of float
+        Reported quantiles of the time.
+    d_fit : float
+        The slope is fitted over ``d >= d_fit``: corrections fall like ``1/sqrt(d)``.
+    replicates : int
+        Bootstrap replicates.
+    confidence : float
+        Two-sided coverage of each interval.
+    """
+
+    links: tuple[Link, ...] = field(default_factory=_default_links)
+    targets: tuple[TargetSpec, ...] = (TargetSpec(),)
+    k: int = 5
+    d: tuple[float, ...] = tuple(10.0**e for e in range(3, 13))
+    n: int = 2000
+    level: float = 0.3
+    quantiles: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 0.9)
+    d_fit: float = 1e6
+    replicates: int = 4000
+    confidence: float = 0.99
+
+    def __post_init__(self) -> None:
+        for name in ("links", "targets", "d", "quantiles"):
+            object.__setattr__(self, name, as_tuple(getattr(self, name)))
+            require(len(getattr(self, name)) > 0, name, "not be empty", ())
+        require(self.n >= 2, "n", "be at least 2", self.n)
+        require(0.0 < self.level < 1.0, "level", "lie strictly between 0 and 1", self.level)
+        fitted = sum(value >= self.d_fit for value in self.d)
+        require(fitted >= 2, "d", f"hold two values at or above d_fit={self.d_fit:g}", self.d)
+
+    @property
+    def solves(self) -> int:
+        """Number of calls of `hf.solve`, and of the progress callback."""
+        return len(self.links) * len(self.targets)
+
+
+def search_time(
+    *,
+    seed: Seed = None,
+    n_threads: int | None = None,
+    progress: Progress = silent,
+    **fields: Any,
+) -> xr.Dataset:
+    """Measure search times over the input dimension, with slopes.
+
+    Parameters
+    ----------
+    seed : int, SeedSequence or None
+        Root of every random stream; recorded.
+    n_threads : int, optional
+        Threads of `hf.solve`; no result depends on it.
+    progress : callable
+        Called with a label after each solve.
+    **fields
+        Fields of `SearchTimeConfig`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``hitting_time (link, targets, d, neuron)`` in the time unit of the flow, ``+inf`` for
+        neurons that never arrive; ``time_quantile (link, targets, d, quantile)``;
+        ``median_time`` with the interval ``median_low, median_high``; ``power (link, targets,
+        limit)``, the slope of log median time on log d, and ``log_rate``, the slope of the median
+        time itself on log d, each with its bootstrap interval (limit = estimate, low, high).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a field is unknown or out of range.
+
+    Examples
+    --------
+    >>> ds = search_time(links=(hf.hermite(3),), n=50, d=(1e6, 1e8), seed=0)
+    >>> dict(ds.sizes)["d"]
+    2
+    """
+    config = make_config(SearchTimeConfig, fields)
+    root = seed_sequence(seed)
+    shape = (len(config.links), len(config.targets), len(config.d))
+    times = np.empty((*shape, config.n))
+    failures = np.zeros(shape, dtype=np.int64)
+    families = [spec.build(config.k, stream(root, 0, b)) for b, spec in enumerate(config.targets)]
+    for a, link in enumerate(config.links):
+        for b, targets in enumerate(families):
+            starts = [
+                hf.random_overlaps(targets, n=config.n, d=int(d), seed=stream(root, 1, a, b, c))
+                for c, d in enumerate(config.d)
+            ]
+            # Neurons decouple and d enters through the starts alone: one call serves every d.
+            solution = hf.solve(
+                hf.CorrelationFlow(targets, link),
+                overlaps=np.concatenate(starts),
+                events={"hit": hf.HittingTime(config.level, terminal=True)},
+                n_threads=n_threads,
+            )
+            hit = np.asarray(solution.events["hit"], dtype=np.float64)
+            times[a, b] = np.where(np.isnan(hit), np.inf, hit).reshape(times.shape[2:])
+            wrong = failed(np.asarray(solution.status)).reshape(times.shape[2:])
+            failures[a, b] = wrong.sum(axis=1)
+            progress(f"search time, {link_label(link)}, {config.targets[b].label}")
+    grams = np.stack([np.asarray(targets.gram) for targets in families])
+    return _dataset(config, root, times, failures).assign(
+        gram=(("targets", "index_vector", "index_vector_2"), grams, {"units": "1"})
+    )
+
+
+def log_rate_bounds(gram: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Theory's bounds of dT/dlog d for ``psi = u^2``: 1/(4 lambda), lambda a growth rate.
+
+    With equal row sums lambda is the largest eigenvalue, and the bounds are equal. Otherwise the
+    largest overlap grows at a rate between 1 - R and 1 + R, R the largest sum of the off-diagonal
+    entries of a row (Gershgorin).
+
+    Parameters
+    ----------
+    gram : ndarray, shape (k, k)
+        Gram matrix of the index vectors.
+
+    Examples
+    --------
+    >>> log_rate_bounds(np.eye(3))
+    (0.25, 0.25)
+    """
+    off = np.abs(gram - np.eye(len(gram))).sum(axis=1)
+    if np.ptp(gram.sum(axis=1)) < 1e-12 and gram.min() >= 0.0:
+        rate = 0.25 / float(gram[0].sum())
+        return rate, rate
+    radius = float(off.max())
+    return 0.25 / (1.0 + radius), 0.25 / (1.0 - radius) if radius < 1.0 else math.inf
+
+
+def _dataset(
+    config: SearchTimeConfig,
+    root: np.random.SeedSequence,
+    times: np.ndarray[Any, Any],
+    failures: np.ndarray[Any, Any],
+) -> xr.Dataset:
+    shape = times.shape[:-1]
+    values = np.empty((*shape, len(config.quantiles)))
+    limits = np.empty((2, *shape))
+    medians = np.empty(shape)
+    replicates = np.empty((*shape[:2], config.replicates, shape[2]))
+    tails = [0.5 - 0.5 * config.confidence, 0.5 + 0.5 * config.confidence]
+    for index in np.ndindex(*shape):
+        values[index] = quantiles(times[index], config.quantiles)
+        medians[index] = quantiles(times[index], 0.5)
+        resampled = bootstrap_quantiles(
+            times[index], 0.5, replicates=config.replicates, seed=stream(root, 2, *index)
+        )
+        limits[(slice(None), *index)] = quantiles(resampled, tails)
+        replicates[index[0], index[1], :, index[2]] = resampled
+    fits = {"power": np.empty((*shape[:2], 3)), "log_rate": np.empty((*shape[:2], 3))}
+    kept = np.asarray(config.d) >= config.d_fit
+    log_d = np.log(np.asarray(config.d)[kept])
+    for pair in np.ndindex(*shape[:2]):
+        for name, transform in (("power", np.log), ("log_rate", np.asarray)):
+            fit: Interval = slope_interval(
+                log_d,
+                transform(medians[pair][kept]),
+                transform(replicates[pair][:, kept]),
+                confidence=config.confidence,
+            )
+            fits[name][pair] = fit
+    dims = ("link", "targets", "d")
+    time = {"units": TIME_UNIT}
+    return xr.Dataset(
+        {
+            "hitting_time": ((*dims, "neuron"), times, time),
+            "time_quantile": ((*dims, "quantile"), values, time),
+            "median_time": (dims, medians, time),
+            "median_low": (dims, limits[0], time),
+            "median_high": (dims, limits[1], time),
+            "power": (("link", "targets", "limit"), fits["power"], {"units": "1"}),
+            "log_rate": (("link", "targets", "limit"), fits["log_rate"], time),
+            "failures": (dims, failures, {"units": "neurons"}),
+            "information_exponent": ("link", [link.information_exponent for link in config.links]),
+        },
+        coords={
+            "link": [link_label(link) for link in config.links],
+            "targets": [spec.label for spec in config.targets],
+            "d": ("d", np.asarray(config.d), {"units": "1", "long_name": "input dimension"}),
+            "quantile": list(config.quantiles),
+            "limit": ["estimate", "low", "high"],
+        },
+        attrs=attributes("search_time", config, root),
+    )

@@ -1,0 +1,125 @@
+"""psi(u) = E[sigma(w.x) sigma*(v.x)] against quadrature, closed forms and differences."""
+
+from __future__ import annotations
+
+import math
+import pickle
+
+import hermiteflow as hf
+import numpy as np
+import pytest
+from oracles import Array, hermite_coefficients, psi_quadrature, series
+
+U = np.array([-1.0, -0.9, -0.3, 0.0, 1e-8, 0.2, 0.7, 1.0])
+TEACHER = hf.hermite({1: 0.4, 2: -0.3, 3: 1.0, 4: 0.5})
+STUDENT = hf.polynomial([0.2, 1.0, -0.5, 0.3, 0.1])
+PAIRS = [
+    (TEACHER, None),
+    (TEACHER, STUDENT),
+    (STUDENT, TEACHER),
+    (hf.hermite(3), None),
+    (hf.hermite(5), hf.hermite({3: 2.0, 5: -1.0})),
+]
+
+
+def agrees(psi: hf.Interaction, reference: Array, *, factor: float = 1.0) -> None:
+    np.testing.assert_allclose(factor * psi(U), reference, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(("teacher", "student"), PAIRS)
+def test_psi_by_quadrature(teacher: hf.Link, student: hf.Link | None) -> None:
+    psi = hf.Interaction(teacher, student)
+    sigma = student or teacher
+    agrees(psi, np.array([psi_quadrature(sigma, teacher, u) for u in U]))
+    for fault in (lambda x: teacher(-x), lambda x: 2 * teacher(x)):
+        with pytest.raises(AssertionError):
+            agrees(psi, np.array([psi_quadrature(sigma, fault, u) for u in U]))
+    if student is not None:
+        with pytest.raises(AssertionError):  # the student forgotten
+            agrees(psi, np.array([psi_quadrature(teacher, teacher, u) for u in U]))
+
+
+@pytest.mark.parametrize(("teacher", "student"), PAIRS)
+def test_psi_and_its_derivatives_are_the_mehler_series(
+    teacher: hf.Link, student: hf.Link | None
+) -> None:
+    psi = hf.Interaction(teacher, student)
+    sigma = student or teacher
+    c = hermite_coefficients(teacher, 8) * hermite_coefficients(sigma, 8)
+    agrees(psi, series(c)(U))
+    with pytest.raises(AssertionError):
+        agrees(psi, series(c)(U), factor=1.001)
+
+    def derivative_agrees(order: int, reference: Array) -> None:
+        np.testing.assert_allclose(psi.derivative(U, order=order), reference, rtol=1e-11, atol=1e-9)
+
+    for order in (1, 2, 3):
+        derivative_agrees(order, series(c, order)(U))
+        with pytest.raises(AssertionError):
+            derivative_agrees(order, -series(c, order)(U))
+        with pytest.raises(AssertionError):
+            derivative_agrees(order, series(c, order + 1)(U))
+    np.testing.assert_array_equal(psi.derivative(U), psi.derivative(U, order=1))
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "slope"),
+    [
+        (np.cos, lambda u: np.cosh(u) / math.e, lambda u: np.sinh(u) / math.e),
+        (np.sin, lambda u: np.sinh(u) / math.e, lambda u: np.cosh(u) / math.e),
+        (np.exp, lambda u: np.exp(1 + u), lambda u: np.exp(1 + u)),
+    ],
+    ids=["cos", "sin", "exp"],
+)
+def test_closed_forms(function: object, value: object, slope: object) -> None:
+    psi = hf.Interaction(hf.link(function))
+    agrees(psi, value(U))  # type: ignore[operator]
+    np.testing.assert_allclose(psi.derivative(U), slope(U), rtol=1e-11, atol=1e-12)  # type: ignore[operator]
+    with pytest.raises(AssertionError):
+        agrees(psi, value(-U) + 1e-9)  # type: ignore[operator]
+
+
+def test_derivative_by_differences() -> None:
+    psi, h, u = hf.Interaction(TEACHER, STUDENT), 1e-3, U[1:-1]
+
+    def check(factor: float) -> None:
+        slope = (8 * (psi(u + h) - psi(u - h)) - (psi(u + 2 * h) - psi(u - 2 * h))) / (12 * h)
+        np.testing.assert_allclose(factor * psi.derivative(u), slope, rtol=1e-9, atol=1e-11)
+
+    check(1.0)
+    for wrong in (-1.0, 2.0):
+        with pytest.raises(AssertionError):
+            check(wrong)
+
+
+def test_information_exponent() -> None:
+    assert hf.Interaction(hf.hermite(3)).information_exponent == 3
+    assert hf.Interaction(TEACHER).information_exponent == 1
+    # the smallest degree that both have
+    both = hf.Interaction(hf.hermite({1: 1.0, 4: 1.0}), hf.hermite({2: 1.0, 4: 1.0, 5: 1.0}))
+    assert both.information_exponent == 4
+    assert hf.Interaction(hf.hermite({0: 1.0, 2: 1.0})).information_exponent == 2
+
+
+def test_interactions_are_values() -> None:
+    psi = hf.Interaction(TEACHER, STUDENT)
+    assert psi == hf.Interaction(TEACHER, STUDENT)
+    assert hash(psi) == hash(hf.Interaction(TEACHER, STUDENT))
+    assert psi != hf.Interaction(TEACHER)
+    copy = pickle.loads(pickle.dumps(psi))
+    assert copy == psi
+    np.testing.assert_array_equal(copy(U), psi(U))
+    for u in (0.5, np.ones(3), np.ones((2, 3))):
+        assert np.shape(psi(u)) == np.shape(psi.derivative(u, order=2)) == np.shape(u)
+
+
+def test_bad_arguments() -> None:
+    psi = hf.Interaction(TEACHER)
+    with pytest.raises(TypeError):
+        hf.Interaction("h3")
+    with pytest.raises(TypeError):
+        hf.Interaction(TEACHER, student=3)
+    with pytest.raises(ValueError, match="order"):
+        psi.derivative(U, order=-1)
+    with pytest.raises(ValueError, match="u"):
+        psi(np.array([0.5, math.nan]))

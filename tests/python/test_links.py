@@ -1,0 +1,178 @@
+"""Links: normalised Hermite coefficients, values, derivatives, arithmetic."""
+
+from __future__ import annotations
+
+import math
+import pickle
+
+import hermiteflow as hf
+import mpmath
+import numpy as np
+import pytest
+from oracles import Array, Function, hermite_coefficients, hermite_coefficients_mp, hermite_value
+
+X = np.linspace(-3.0, 3.0, 41)
+CUBIC = [0.5, -1.0, 2.0, 0.25]
+
+
+def coefficients_agree(link: hf.Link, reference: Array) -> None:
+    np.testing.assert_allclose(
+        link.coefficients(len(reference) - 1), reference, rtol=1e-12, atol=1e-13
+    )
+
+
+def values_agree(link: hf.Link, reference: Function) -> None:
+    np.testing.assert_allclose(link(X), reference(X), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("p", [0, 1, 2, 3, 4, 7, 12])
+def test_hermite_links(p: int) -> None:
+    link = hf.hermite(p)
+    coefficients_agree(link, np.eye(p + 3)[p])
+    values_agree(link, lambda x: hermite_value(p, x))
+    coefficients_agree(link, hermite_coefficients(lambda x: hermite_value(p, x), p + 2))
+    if p:
+        with pytest.raises(AssertionError):  # He_p, without 1 / sqrt(p!)
+            values_agree(link, lambda x: hermite_value(p, x) * (math.factorial(p) + 0.1) ** 0.5)
+        with pytest.raises(AssertionError):
+            coefficients_agree(link, np.eye(p + 3)[p - 1])
+
+
+def test_a_dictionary_of_coefficients() -> None:
+    link = hf.hermite({3: 1.0, 5: 0.2})
+    coefficients_agree(link, np.array([0, 0, 0, 1.0, 0, 0.2, 0]))
+    values_agree(link, lambda x: hermite_value(3, x) + 0.2 * hermite_value(5, x))
+    assert link.coefficients(4).shape == (5,)
+    assert hf.hermite({3: 1.0}) == hf.hermite(3)
+
+
+def test_polynomials_are_in_powers_of_x() -> None:
+    link = hf.polynomial(CUBIC)
+
+    def reference(x: Array) -> Array:
+        return CUBIC[0] + CUBIC[1] * x + CUBIC[2] * x**2 + CUBIC[3] * x**3
+
+    values_agree(link, reference)
+    coefficients_agree(link, hermite_coefficients(reference, 5))
+    exact = hermite_coefficients_mp(reference, 4)
+    coefficients_agree(link, exact)
+    with pytest.raises(AssertionError):
+        coefficients_agree(link, exact * [1, 1, 1, math.sqrt(6), 1])  # He_3 for h_3
+    with pytest.raises(AssertionError):
+        coefficients_agree(link, hermite_coefficients(lambda x: reference(-x), 5))
+
+
+@pytest.mark.parametrize(
+    ("function", "exact"),
+    [
+        (np.sin, lambda p: math.exp(-0.5) * (0, 1, 0, -1)[p % 4] / math.sqrt(math.factorial(p))),
+        (np.cos, lambda p: math.exp(-0.5) * (1, 0, -1, 0)[p % 4] / math.sqrt(math.factorial(p))),
+        (np.exp, lambda p: math.exp(0.5) / math.sqrt(math.factorial(p))),
+    ],
+    ids=["sin", "cos", "exp"],
+)
+def test_callables_by_closed_forms(function: Function, exact: object) -> None:
+    reference = np.array([exact(p) for p in range(11)])  # type: ignore[operator]
+    coefficients_agree(hf.link(function), reference)
+    with pytest.raises(AssertionError):
+        coefficients_agree(hf.link(function), 2 * reference)
+    with pytest.raises(AssertionError):
+        coefficients_agree(hf.link(function), -reference)
+
+
+def test_a_callable_by_mpmath() -> None:
+    reference = hermite_coefficients_mp(lambda x: x * mpmath.exp(-(x**2) / 4), 8)
+    link = hf.link(lambda x: x * np.exp(-(x**2) / 4))
+    coefficients_agree(link, reference)
+    with pytest.raises(AssertionError):
+        coefficients_agree(link, reference * (1 + 1e-9))
+
+
+@pytest.mark.parametrize(
+    "link",
+    [hf.hermite({1: 0.3, 4: 1.0, 6: -0.5}), hf.polynomial(CUBIC), hf.link(np.sin)],
+    ids=["hermite", "polynomial", "callable"],
+)
+def test_derivative_by_differences(link: hf.Link) -> None:
+    def check(factor: float) -> None:
+        h = 1e-2
+        table = ((1, 4 / 5), (2, -1 / 5), (3, 4 / 105), (4, -1 / 280))
+        slope = sum(w * (link(X + j * h) - link(X - j * h)) for j, w in table) / h
+        np.testing.assert_allclose(factor * link.derivative(X), slope, rtol=1e-9, atol=1e-9)
+
+    check(1.0)
+    for wrong in (-1.0, 2.0):
+        with pytest.raises(AssertionError):
+            check(wrong)
+
+
+def test_arithmetic() -> None:
+    first, second = hf.hermite(3), hf.polynomial([0.0, 1.0, 1.0])
+    for link in (2 * first + second, second + first * 2):
+        values_agree(link, lambda x: 2 * first(x) + second(x))
+        coefficients_agree(link, 2 * first.coefficients(6) + second.coefficients(6))
+        np.testing.assert_allclose(link.derivative(X), 2 * first.derivative(X) + 1 + 2 * X)
+    with pytest.raises(AssertionError):
+        values_agree(first + second, lambda x: 2 * first(x) + second(x))
+
+
+def test_information_exponent_and_without() -> None:
+    assert hf.hermite(3).information_exponent == 3
+    assert hf.hermite({0: 5.0, 4: 0.1, 2: 1.0}).information_exponent == 2
+    assert (
+        hf.polynomial([1.0, 0.0, 0.0, 1.0]).information_exponent == 1
+    )  # x^3 = sqrt(6) h_3 + 3 h_1
+    cleaned = hf.polynomial([1.0, 2.0, 3.0, 1.0]).without(1, 2)
+    assert cleaned.information_exponent == 3
+    reference = hf.polynomial([1.0, 2.0, 3.0, 1.0]).coefficients(4)
+    coefficients_agree(cleaned, reference * [1, 0, 0, 1, 1])
+    values_agree(cleaned, lambda x: reference[0] + reference[3] * hermite_value(3, x))
+    with pytest.raises(AssertionError):
+        coefficients_agree(cleaned, reference)
+    # below 1e-12 of the norm a coefficient counts as zero
+    assert hf.hermite({2: 1e-13, 3: 1.0}).information_exponent == 3
+    assert hf.hermite({2: 1e-11, 3: 1.0}).information_exponent == 2
+
+
+def test_values_keep_the_shape() -> None:
+    link = hf.hermite(3)
+    for x in (0.5, np.ones(3), np.ones((2, 3)), np.ones((0,))):
+        assert np.shape(link(x)) == np.shape(x)
+        assert np.shape(link.derivative(x)) == np.shape(x)
+
+
+def test_links_are_values() -> None:
+    for make in (
+        lambda: hf.hermite({3: 1.0, 5: 0.2}),
+        lambda: hf.polynomial(CUBIC),
+        lambda: 2 * hf.hermite(3) + hf.polynomial(CUBIC),
+        lambda: hf.link(np.sin),
+    ):
+        link = make()
+        assert link == make()
+        assert hash(link) == hash(make())
+        assert link != hf.hermite(9)
+        copy = pickle.loads(pickle.dumps(link))
+        assert copy == link
+        np.testing.assert_array_equal(copy(X), link(X))
+        with pytest.raises(AttributeError):
+            link.coefficients = None
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda: hf.hermite(-1), ValueError),
+        (lambda: hf.hermite(1.5), TypeError),
+        (lambda: hf.hermite({-1: 1.0}), ValueError),
+        (lambda: hf.hermite({3: math.nan}), ValueError),
+        (lambda: hf.hermite({}), ValueError),
+        (lambda: hf.polynomial([]), ValueError),
+        (lambda: hf.polynomial([0.0, math.inf]), ValueError),
+        (lambda: hf.polynomial([1j]), TypeError),
+        (lambda: hf.link(3.0), TypeError),
+    ],
+)
+def test_bad_links(make: object, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        make()  # type: ignore[operator]
