@@ -8,6 +8,7 @@ set(HERMITEFLOW_KERNEL_SOURCES
 set(HERMITEFLOW_ISAS generic)
 set(generic_flags "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64" AND NOT MSVC)
+  set(HERMITEFLOW_X86 ON)
   list(APPEND HERMITEFLOW_ISAS v3 v4)
   set(v3_flags -march=x86-64-v3)
   set(v4_flags -march=x86-64-v4 -mprefer-vector-width=512)
@@ -19,7 +20,8 @@ foreach(isa IN LISTS HERMITEFLOW_ISAS)
   target_link_libraries(hermiteflow_kernels_${isa} PRIVATE hermiteflow_settings)
   target_compile_definitions(hermiteflow_kernels_${isa} PRIVATE Eigen=Eigen_${isa} HF_ISA=${isa})
   target_compile_options(hermiteflow_kernels_${isa} PRIVATE
-    -O3 -fno-math-errno -fno-trapping-math ${${isa}_flags})
+    -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast
+    # gcc 12 takes the undefined register of its own AVX-512 intrinsics for a mistake
+    -Wno-uninitialized -Wno-maybe-uninitialized ${${isa}_flags})
   list(APPEND HERMITEFLOW_KERNELS $<TARGET_OBJECTS:hermiteflow_kernels_${isa}>)
 endforeach()
-list(JOIN HERMITEFLOW_ISAS "," HERMITEFLOW_ISA_LIST)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import hermiteflow as hf
 import numpy as np
+
+import hermiteflow as hf
 
 from . import experiments as ex
 from .experiments import statistics
@@ -187,7 +188,7 @@ def judge_threshold(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
         beyond = random[int(np.argmax(beta > fold))]
         for share, where, theory, holds in (
             (_interval(above), f"{float(beta[beta > critical][0]) / critical:.3f} beta_c",
-             "below 0.05", _interval(above).high < 0.05),
+             "0, below 0.02", _interval(above).high < 0.02),
             (_interval(beyond), f"{float(beta[beta > fold][0]) / fold:.3f} beta_fold",
              "1", _interval(beyond).estimate == 1.0),
         ):  # fmt: skip

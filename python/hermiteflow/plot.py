@@ -10,8 +10,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import hermiteflow as hf
 import numpy as np
+
+import hermiteflow as hf
 
 from .experiments import log_rate_bounds, statistics
 
@@ -322,7 +323,7 @@ def threshold(ds: xr.Dataset, *, link: str | None = None, ax: Axes | None = None
         if i == 2:
             ax.plot(beta, values[:, 0], color=COLOURS[i], lw=0.8, ls=":")
     for key, text in names.items():
-        ax.axvline(float(cell[key]), color="0.5", lw=0.8, ls="--", zorder=1)
+        ax.axvline(float(cell[key]), color="0.5", lw=0.8, ls="--", zorder=1, ymax=0.92)
         ax.annotate(text, (float(cell[key]), 1.04), ha="center", va="bottom", fontsize=10)
     ax.set(ylim=(-0.03, 1.12))
     ax.legend(

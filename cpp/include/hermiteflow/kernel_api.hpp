@@ -66,8 +66,9 @@ struct Control {
   void* poll_context;
 };
 
+// The flow in all d coordinates.
 struct FullProblem {
-  Flow flow;  // gram must be general or hold V's own Gram matrix
+  Flow flow;
   Index d;
   const double* index_vectors;  // V (k, d)
   const double* weights;        // W (n, d)
@@ -84,9 +85,9 @@ struct KernelTable {
   Index (*full_scratch)(Index k, Index d);
   void (*full_gradient)(const FullProblem*, Index begin, Index end, double* gradient,
                         double* scratch);
-  // RK4 in R^d for one block of rows
-  void (*full_rk4)(const FullProblem*, const Problem*, const Result*, const Control*,
-                   Index begin, Index end, double* weights, double* scratch, bool may_poll);
+  // RK4 in R^d for rows [begin, end), in place in `weights` (n, d); false: stopped
+  bool (*full_rk4)(const FullProblem*, double step, double t_end, bool renormalize, Index begin,
+                   Index end, double* weights, double* scratch, const int* stop);
   // out = diag(s) X + C V for a block of rows: X (rows, d) or null, C (rows, k), V (k, d)
   void (*combine)(Index rows, Index k, Index d, const double* s, const double* x, const double* c,
                   const double* v, double* out, double* scratch);

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import hermiteflow as hf
 import numpy as np
 from numpy.typing import NDArray
+
+import hermiteflow as hf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

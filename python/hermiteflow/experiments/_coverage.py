@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import hermiteflow as hf
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+
+import hermiteflow as hf
 
 from ._common import (
     CHUNK,
@@ -59,6 +60,8 @@ class CoverageConfig:
         Network sizes as ``n / (k log k)``.
     factors : tuple of float
         Network sizes as ``n / k``.
+    rtol : float
+        Relative tolerance of `hf.solve`.
     confidence : float
         Two-sided coverage of each interval.
     """
@@ -70,6 +73,7 @@ class CoverageConfig:
     batches: int = 200
     ratios: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
     factors: tuple[float, ...] = (2.0, 3.0, 4.0)
+    rtol: float = 1e-6
     confidence: float = 0.99
 
     def __post_init__(self) -> None:
@@ -160,7 +164,7 @@ def coverage(
             start = hf.random_overlaps(
                 targets, n=math.prod(size), d=int(config.d), seed=stream(root, 1, a, b, c, e)
             )
-            solution = hf.solve(flow, overlaps=start, n_threads=n_threads)
+            solution = hf.solve(flow, overlaps=start, rtol=config.rtol, n_threads=n_threads)
             status = np.asarray(solution.status)
             first[c][a, b, begin:end] = _first_finds(np.asarray(solution.index).reshape(size), k)
             lost[a, b, c] += (

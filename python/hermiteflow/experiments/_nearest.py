@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import hermiteflow as hf
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+
+import hermiteflow as hf
 
 from ._common import (
     CHUNK,
@@ -67,6 +68,8 @@ class NearestConfig:
     tie : float
         A start whose two largest overlaps differ by less than this share of the largest is
         counted as tied: which of the two wins lies below the solver's accuracy.
+    rtol : float
+        Relative tolerance of `hf.solve`.
     confidence : float
         Two-sided coverage of each interval.
     """
@@ -77,6 +80,7 @@ class NearestConfig:
     d: float = 1e6
     n: int = 10_000
     tie: float = 1e-4
+    rtol: float = 1e-8
     confidence: float = 0.99
 
     def __post_init__(self) -> None:
@@ -149,7 +153,7 @@ def nearest(
                 start = hf.random_overlaps(
                     targets, n=n, d=int(config.d), seed=stream(root, 1, a, b, c)
                 )
-                solution = hf.solve(flow, overlaps=start, n_threads=n_threads)
+                solution = hf.solve(flow, overlaps=start, rtol=config.rtol, n_threads=n_threads)
                 counts[a, b] += _count(
                     np.abs(start) if is_even(link) else start,
                     np.asarray(solution.index),

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import hermiteflow as hf
 import numpy as np
 import xarray as xr
+
+import hermiteflow as hf
 
 from ._common import (
     TIME_UNIT,
@@ -56,12 +57,17 @@ class SearchTimeConfig:
     level : float
         The search ends when ``max_j |m_j| >= level``; below ``1/sqrt(k)``, so that a link of
         degree 2, which may end anywhere on the sphere of span(V), always gets there.
+    horizon : float
+        A neuron that has not arrived by ``horizon d^(p*/2 - 1)`` is censored: for odd p* some are
+        trapped for ever, and not every trap can be proved.
     quantiles : tuple of float
         Reported quantiles of the time.
     d_fit : float
         The slope is fitted over ``d >= d_fit``: corrections fall like ``1/sqrt(d)``.
     replicates : int
         Bootstrap replicates.
+    rtol : float
+        Relative tolerance of `hf.solve`.
     confidence : float
         Two-sided coverage of each interval.
     """
@@ -72,9 +78,11 @@ class SearchTimeConfig:
     d: tuple[float, ...] = tuple(10.0**e for e in range(3, 13))
     n: int = 2000
     level: float = 0.3
+    horizon: float = 1e6
     quantiles: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 0.9)
     d_fit: float = 1e6
     replicates: int = 4000
+    rtol: float = 1e-8
     confidence: float = 0.99
 
     def __post_init__(self) -> None:
@@ -83,13 +91,14 @@ class SearchTimeConfig:
             require(len(getattr(self, name)) > 0, name, "not be empty", ())
         require(self.n >= 2, "n", "be at least 2", self.n)
         require(0.0 < self.level < 1.0, "level", "lie strictly between 0 and 1", self.level)
+        require(self.horizon > 0.0, "horizon", "be positive", self.horizon)
         fitted = sum(value >= self.d_fit for value in self.d)
         require(fitted >= 2, "d", f"hold two values at or above d_fit={self.d_fit:g}", self.d)
 
     @property
     def solves(self) -> int:
         """Number of calls of `hf.solve`, and of the progress callback."""
-        return len(self.links) * len(self.targets)
+        return len(self.links) * len(self.targets) * len(self.d)
 
 
 def search_time(
@@ -116,8 +125,8 @@ def search_time(
     -------
     xarray.Dataset
         ``hitting_time (link, targets, d, neuron)`` in the time unit of the flow, ``+inf`` for
-        neurons that never arrive; ``time_quantile (link, targets, d, quantile)``;
-        ``median_time`` with the interval ``median_low, median_high``; ``power (link, targets,
+        neurons that do not arrive before the horizon; ``time_quantile (link, targets, d,
+        quantile)``; ``median_time`` with the interval ``median_low, median_high``; ``power (link, targets,
         limit)``, the slope of log median time on log d, and ``log_rate``, the slope of the median
         time itself on log d, each with its bootstrap interval (limit = estimate, low, high).
 
@@ -140,22 +149,22 @@ def search_time(
     families = [spec.build(config.k, stream(root, 0, b)) for b, spec in enumerate(config.targets)]
     for a, link in enumerate(config.links):
         for b, targets in enumerate(families):
-            starts = [
-                hf.random_overlaps(targets, n=config.n, d=int(d), seed=stream(root, 1, a, b, c))
-                for c, d in enumerate(config.d)
-            ]
-            # Neurons decouple and d enters through the starts alone: one call serves every d.
-            solution = hf.solve(
-                hf.CorrelationFlow(targets, link),
-                overlaps=np.concatenate(starts),
-                events={"hit": hf.HittingTime(config.level, terminal=True)},
-                n_threads=n_threads,
-            )
-            hit = np.asarray(solution.events["hit"], dtype=np.float64)
-            times[a, b] = np.where(np.isnan(hit), np.inf, hit).reshape(times.shape[2:])
-            wrong = failed(np.asarray(solution.status)).reshape(times.shape[2:])
-            failures[a, b] = wrong.sum(axis=1)
-            progress(f"search time, {link_label(link)}, {config.targets[b].label}")
+            for c, d in enumerate(config.d):
+                start = hf.random_overlaps(
+                    targets, n=config.n, d=int(d), seed=stream(root, 1, a, b, c)
+                )
+                solution = hf.solve(
+                    hf.CorrelationFlow(targets, link),
+                    overlaps=start,
+                    t_end=config.horizon * d ** (link.information_exponent / 2.0 - 1.0),
+                    rtol=config.rtol,
+                    events={"hit": hf.HittingTime(config.level, terminal=True)},
+                    n_threads=n_threads,
+                )
+                hit = np.asarray(solution.events["hit"], dtype=np.float64)
+                times[a, b, c] = np.where(np.isnan(hit), np.inf, hit)
+                failures[a, b, c] = failed(np.asarray(solution.status)).sum()
+                progress(f"search time, {link_label(link)}, {config.targets[b].label}, d = {d:g}")
     grams = np.stack([np.asarray(targets.gram) for targets in families])
     return _dataset(config, root, times, failures).assign(
         gram=(("targets", "index_vector", "index_vector_2"), grams, {"units": "1"})

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import hermiteflow as hf
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+
+import hermiteflow as hf
 
 from ._common import (
     Progress,
@@ -103,6 +104,8 @@ class ThresholdConfig:
         above 2 in units of beta_fold from 1 (2.02 is 1.02 beta_fold).
     distance : float
         Length of the random step that takes a start away from the average or an index vector.
+    rtol : float
+        Relative tolerance of `hf.solve`.
     confidence : float
         Two-sided coverage of each interval.
     """
@@ -113,6 +116,7 @@ class ThresholdConfig:
     n: int = 500
     positions: tuple[float, ...] = POSITIONS
     distance: float = 1e-3
+    rtol: float = 1e-8
     confidence: float = 0.99
 
     def __post_init__(self) -> None:
@@ -187,7 +191,10 @@ def threshold(
             targets = hf.Equiangular(k=config.k, beta=float(beta))
             start = np.concatenate(_starts(config, targets.gram, targets, stream(root, a, b)))
             solution = hf.solve(
-                hf.CorrelationFlow(targets, link), overlaps=start, n_threads=n_threads
+                hf.CorrelationFlow(targets, link),
+                overlaps=start,
+                rtol=config.rtol,
+                n_threads=n_threads,
             )
             ends = _ends(solution).reshape(len(STARTS), config.n)
             for c in range(len(STARTS)):

@@ -305,7 +305,6 @@ def clopper_pearson(successes: int, trials: int, *, confidence: float) -> Interv
         low, high = math.exp(math.log(tail) / trials), 1.0
     else:
         low = _beta_quantile(successes, failures + 1.0, tail)
-        # The mirrored quantile keeps full precision in the upper tail.
         high = 1.0 - _beta_quantile(failures, successes + 1.0, tail)
     return Interval(successes / trials, low, high)
 

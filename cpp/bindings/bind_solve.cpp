@@ -1,0 +1,137 @@
+#include "bindings.hpp"
+
+#include <memory>
+
+#include "hermiteflow/fixed_point.hpp"
+
+namespace hermiteflow::bindings {
+
+namespace {
+
+FlowSpec make_flow(int kind, Index k, double beta, MaybeArray matrix, MaybeArray factor,
+                   Index power, Index stride, Array coefficients, std::array<double, 4> signs,
+                   Array target_weights) {
+  FlowSpec spec{{}, std::move(matrix), std::move(factor), std::move(coefficients),
+                std::move(target_weights)};
+  spec.flow.gram = {static_cast<GramKind>(kind), k, beta, data_or_null(spec.matrix),
+                    data_or_null(spec.factor), spec.factor ? spec.factor->shape(1) : k};
+  spec.flow.slope = {power,    stride,   spec.coefficients.shape(0), spec.coefficients.data(),
+                     signs[0], signs[1], signs[2],                   signs[3]};
+  spec.flow.second_layer = nullptr;
+  spec.flow.target_weights = spec.target_weights.data();
+  return spec;
+}
+
+template <class T>
+py::array_t<T> filled(std::vector<py::ssize_t> shape, T value) {
+  py::array_t<T> out(shape);
+  std::fill_n(out.mutable_data(), out.size(), value);
+  return out;
+}
+
+py::dict solve(const FlowSpec& spec, const MaybeArray& second_layer, const Array& overlaps,
+               const Array& outside, int method, double t_end, double step, double rtol,
+               const Array& atol, Index max_steps, bool renormalize, bool frame,
+               bool stop_if_trapped, const Array& levels, const py::array_t<bool>& level_terminal,
+               bool watch_convergence, bool convergence_terminal, double convergence_tol,
+               const Array& save_at, int threads, const py::object& progress) {
+  const Index n = overlaps.shape(0), k = overlaps.shape(1);
+  const Index n_levels = levels.shape(0), n_save = save_at.shape(0);
+  Flow flow = spec.flow;
+  flow.second_layer = data_or_null(second_layer);
+  const Problem problem{flow,
+                        n,
+                        overlaps.data(),
+                        outside.data(),
+                        static_cast<Method>(method),
+                        t_end,
+                        step,
+                        rtol,
+                        atol.data(),
+                        max_steps,
+                        renormalize,
+                        frame,
+                        stop_if_trapped,
+                        n_levels,
+                        levels.data(),
+                        level_terminal.data(),
+                        watch_convergence,
+                        convergence_terminal,
+                        convergence_tol,
+                        n_save,
+                        save_at.data(),
+                        {}};
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  auto final_time = filled<double>({n}, 0.0), ends = filled<double>({n, k}, 0.0);
+  auto status = filled<std::int32_t>({n}, static_cast<std::int32_t>(Status::interrupted));
+  auto steps = filled<Index>({n}, 0), rejected = filled<Index>({n}, 0);
+  auto hits = filled<double>({n, n_levels}, nan), converged = filled<double>({n}, nan);
+  auto path = filled<double>({n, n_save, k}, nan);
+  auto frames = filled<double>({frame ? n : 0, k + 1}, 0.0);
+  const Result result{final_time.mutable_data(), ends.mutable_data(),
+                      status.mutable_data(),     steps.mutable_data(),
+                      rejected.mutable_data(),   hits.mutable_data(),
+                      converged.mutable_data(),  path.mutable_data(),
+                      frame ? frames.mutable_data() : nullptr};
+  PythonPoll poll(progress);
+  {
+    const py::gil_scoped_release released;
+    solve_ensemble(problem, result, threads, std::ref(poll));
+  }
+  poll.rethrow();
+  py::dict out;
+  out["t_final"] = final_time;
+  out["overlaps"] = ends;
+  out["status"] = status;
+  out["steps"] = steps;
+  out["rejected"] = rejected;
+  out["hits"] = hits;
+  out["converged"] = converged;
+  out["trajectory"] = path;
+  out["frame"] = frames;
+  return out;
+}
+
+// For each row of m: polished point, whether Newton succeeded, negative and zero eigenvalues.
+py::tuple classify(const FlowSpec& spec, const Array& second_layer, const Array& m) {
+  const Index n = m.shape(0), k = m.shape(1);
+  Array points({n, k}), lambdas({n});
+  py::array_t<Index> negative(n), zero(n);
+  const std::vector<double> outside(static_cast<std::size_t>(n), 0.0);
+  Flow flow = spec.flow;
+  flow.second_layer = second_layer.data();
+  const Landscape landscape(flow, outside.data());
+  for (Index i = 0; i < n; ++i) {
+    double* const point = points.mutable_data(i);
+    std::copy_n(m.data(i), k, point);
+    const double a = second_layer.data()[i];
+    landscape.settle(a, point);
+    double lambda = 0.0;
+    const double slack = landscape.slack(a, point);
+    const Index below = landscape.count_below(a, point, -slack, &lambda);
+    negative.mutable_data()[i] = below;
+    zero.mutable_data()[i] = landscape.count_below(a, point, slack, nullptr) - below;
+    lambdas.mutable_data()[i] = lambda;
+  }
+  return py::make_tuple(points, negative, zero, lambdas);
+}
+
+}  // namespace
+
+void bind_solve(py::module_& module) {
+  py::class_<FlowSpec>(module, "FlowSpec")
+      .def(py::init(&make_flow), py::arg("kind"), py::arg("k"), py::arg("beta"),
+           py::arg("matrix"), py::arg("factor"), py::arg("power"), py::arg("stride"),
+           py::arg("coefficients"), py::arg("signs"), py::arg("target_weights"));
+  module.def("solve", &solve, py::arg("flow"), py::arg("second_layer"), py::arg("overlaps"),
+             py::arg("outside"), py::arg("method"), py::arg("t_end"), py::arg("step"),
+             py::arg("rtol"), py::arg("atol"), py::arg("max_steps"), py::arg("renormalize"),
+             py::arg("frame"), py::arg("stop_if_trapped"), py::arg("levels"),
+             py::arg("level_terminal"), py::arg("watch_convergence"),
+             py::arg("convergence_terminal"), py::arg("convergence_tol"), py::arg("save_at"),
+             py::arg("threads"), py::arg("progress"), "Integrate every neuron.");
+  module.def("classify", &classify, py::arg("flow"), py::arg("second_layer"), py::arg("m"),
+             "Polished fixed points near m, and the inertia of the Hessian there.");
+}
+
+}  // namespace hermiteflow::bindings

@@ -1,0 +1,77 @@
+// Events of one neuron within one accepted step, located on its dense output.
+// A Segment gives value(row, theta), time(theta), slope(row, end) and edge(row, end), 0 <= theta <= 1.
+#pragma once
+
+#include "hermiteflow/lanes.hpp"
+#include "hermiteflow/types.hpp"
+
+namespace hermiteflow::HF_ISA {
+
+inline double magnitude(double x) { return x < 0 ? -x : x; }
+
+// Root of f in [low, high] with f(low) < 0 <= f(high): bisection and the Illinois rule by turns.
+template <class Function>
+inline double locate(const Function& f, double low, double high, double f_low, double f_high) {
+  int side = 0;
+  for (int i = 0; i < 100 && high - low > 4e-16 * (1.0 + high); ++i) {
+    double x = (low * f_high - high * f_low) / (f_high - f_low);
+    if (!(x > low && x < high) || i % 3 == 2) x = 0.5 * (low + high);
+    if (!(x > low && x < high)) break;
+    const double y = f(x);
+    if (y >= 0) {
+      high = x;
+      f_high = y;
+      if (side == 1) f_low *= 0.5;
+      side = 1;
+      if (y == 0) break;
+    } else {
+      low = x;
+      f_low = y;
+      if (side == -1) f_high *= 0.5;
+      side = -1;
+    }
+  }
+  return high;
+}
+
+// First theta at which |m_j| >= level for some j, or a number above 1 where there is none.
+template <class Segment>
+inline double first_hit(const Segment& segment, Index k, double level) {
+  double best = 2.0;
+  for (Index j = 0; j < k; ++j) {
+    const double start = magnitude(segment.edge(j, 0)), end = magnitude(segment.edge(j, 1));
+    if (start >= level) return 0.0;
+    const auto above = [&](double theta) { return magnitude(segment.value(j, theta)) - level; };
+    double high = 1.0, top = end - level;
+    if (end < level) {  // a hump: up at the start, down at the end, and high enough
+      const double up = segment.edge(j, 0) < 0 ? -segment.slope(j, 0) : segment.slope(j, 0);
+      const double down = segment.edge(j, 1) < 0 ? -segment.slope(j, 1) : segment.slope(j, 1);
+      if (!(up > 0 && down < 0) || start + up < level) continue;
+      double low = 0.0;
+      for (int i = 0; i < 60; ++i) {  // the maximum by thirds
+        const double x = low + (high - low) / 3, z = high - (high - low) / 3;
+        if (above(x) < above(z))
+          low = x;
+        else
+          high = z;
+      }
+      top = above(high);
+      if (top < 0) continue;
+    }
+    const double theta = locate(above, 0.0, high, start - level, top);
+    if (theta < best) best = theta;
+  }
+  return best;
+}
+
+// theta with time(theta) = t, for t between the ends of the step.
+template <class Segment>
+inline double theta_of_time(const Segment& segment, double t) {
+  const double start = segment.time(0.0), end = segment.time(1.0);
+  if (t >= end) return 1.0;
+  if (t <= start) return 0.0;
+  return locate([&](double theta) { return segment.time(theta) - t; }, 0.0, 1.0, start - t,
+                end - t);
+}
+
+}  // namespace hermiteflow::HF_ISA

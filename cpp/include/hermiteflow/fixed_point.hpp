@@ -1,0 +1,47 @@
+// Points where the field of one neuron nearly vanishes: Newton polishing, the inertia of the
+// Hessian MATH (11), and the proof that a neuron never escapes (docs/solver).
+#pragma once
+
+#include <vector>
+
+#include "hermiteflow/kernel_api.hpp"
+
+namespace hermiteflow {
+
+class Landscape {
+ public:
+  Landscape(const Flow& flow, const double* outside);
+
+  double speed(Index neuron, const double* m) const;  // |dm/dt| / |G g|
+  Verdict judge(Index neuron, const double* m) const;
+  bool trapped(Index neuron, const double* m, double outside) const;
+
+  // Puts m on the unit sphere of span(V) and, where Newton's method works, on the fixed point.
+  void settle(double a, double* m) const;
+  // Eigenvalues within this of zero are not told from zero.
+  double slack(double a, const double* m) const;
+  // Number of Hessian eigenvalues on the tangent space in span(V) below `bound`, at a point of
+  // the unit sphere of span(V); `lambda` is m . g there.
+  Index count_below(double a, const double* m, double bound, double* lambda) const;
+
+  Oracle oracle() const;
+
+ private:
+  Flow flow_;
+  const double* outside_;
+  double negative_, positive_;  // largest row sums of the off-diagonal parts of G
+  double weight_min_, weight_max_;
+
+  Index k() const { return flow_.gram.k; }
+  double coupling(Index neuron) const {
+    return flow_.second_layer != nullptr ? flow_.second_layer[neuron] : 1.0;
+  }
+  void slopes(double u, double* first, double* second) const;  // psi', psi''
+  double field(double a, const double* m, double* g, double* curvature, double* pull,
+               double* out) const;  // returns m . g
+  void to_sphere(double a, double* m) const;
+  bool polish(double a, double* m) const;  // false where Newton is singular or leaves
+  bool trapped_by_ratio(double a, const double* m, double q) const;
+};
+
+}  // namespace hermiteflow

@@ -1,0 +1,61 @@
+#include "hermiteflow/ensemble.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "hermiteflow/dispatch.hpp"
+#include "hermiteflow/fixed_point.hpp"
+#include "hermiteflow/parallel.hpp"
+
+namespace hermiteflow {
+
+namespace {
+
+struct Aligned {
+  void operator()(double* p) const { ::operator delete[](p, std::align_val_t{64}); }
+};
+using Scratch = std::unique_ptr<double[], Aligned>;
+
+Scratch make_scratch(Index bytes) {
+  return Scratch(static_cast<double*>(
+      ::operator new[](static_cast<std::size_t>(bytes), std::align_val_t{64})));
+}
+
+struct Timed {
+  const Poll& poll;
+  std::chrono::steady_clock::time_point next = std::chrono::steady_clock::now();
+  static bool call(void* context, Index done) {
+    auto& self = *static_cast<Timed*>(context);
+    const auto now = std::chrono::steady_clock::now();
+    if (now < self.next) return true;
+    self.next = now + std::chrono::milliseconds(100);
+    return self.poll(done);
+  }
+};
+
+}  // namespace
+
+bool solve_ensemble(Problem problem, const Result& result, int threads, const Poll& poll) {
+  const KernelTable& table = kernels();
+  const Landscape landscape(problem.flow, problem.outside);
+  problem.oracle = landscape.oracle();
+  Index ticket = 0, done = 0;
+  int stop = 0;
+  Timed timed{poll};
+  const Control control{&ticket, &stop, &done, &Timed::call, &timed};
+  threads = static_cast<int>(
+      std::min<Index>(thread_count(threads), std::max<Index>(1, problem.n / 8)));
+  std::vector<Scratch> scratch;  // taken here, so that a failure is not in a parallel region
+  for (int i = 0; i < threads; ++i) scratch.push_back(make_scratch(table.solve_scratch(&problem)));
+  on_each_thread(threads, [&](int thread) {
+    table.solve_tiles(&problem, &result, &control, scratch[static_cast<std::size_t>(thread)].get(),
+                      thread == 0);
+  });
+  if (stop == 0) poll(problem.n);
+  return stop == 0;
+}
+
+}  // namespace hermiteflow

@@ -1,0 +1,295 @@
+#include "hermiteflow/fixed_point.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <Eigen/Dense>
+
+namespace hermiteflow {
+
+namespace {
+
+using Vector = Eigen::VectorXd;
+using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+constexpr double rounding = 1e-9;  // eigenvalues above -rounding * scale count as not negative
+
+// Numbers of negative eigenvalues of the symmetric matrix ((x, y), (y, z)).
+Index negative_of_two(double x, double y, double z) {
+  const double determinant = x * z - y * y;
+  if (determinant < 0.0) return 1;
+  return x + z < 0.0 ? 2 : 0;
+}
+
+}  // namespace
+
+Landscape::Landscape(const Flow& flow, const double* outside) : flow_(flow), outside_(outside) {
+  const Gram& gram = flow.gram;
+  negative_ = positive_ = 0.0;
+  if (gram.kind == GramKind::equiangular) {
+    const double sum = static_cast<double>(gram.k - 1) * gram.beta;
+    positive_ = std::max(sum, 0.0);
+    negative_ = std::max(-sum, 0.0);
+  }
+  if (gram.kind == GramKind::general)
+    for (Index i = 0; i < gram.k; ++i) {
+      double plus = 0.0, minus = 0.0;
+      for (Index j = 0; j < gram.k; ++j) {
+        const double x = i == j ? 0.0 : gram.matrix[i * gram.k + j];
+        (x > 0.0 ? plus : minus) += std::fabs(x);
+      }
+      positive_ = std::max(positive_, plus);
+      negative_ = std::max(negative_, minus);
+    }
+  weight_min_ = weight_max_ = std::fabs(flow.target_weights[0]);
+  for (Index j = 1; j < gram.k; ++j) {
+    weight_min_ = std::min(weight_min_, std::fabs(flow.target_weights[j]));
+    weight_max_ = std::max(weight_max_, std::fabs(flow.target_weights[j]));
+  }
+}
+
+void Landscape::slopes(double u, double* first, double* second) const {
+  const Slope& s = flow_.slope;
+  const double x = s.stride == 2 ? u * u : u, dx = s.stride == 2 ? 2.0 * u : 1.0;
+  double value = 0.0, derivative = 0.0;
+  for (Index i = s.terms - 1; i >= 0; --i) {
+    derivative = derivative * x + value;
+    value = value * x + s.coefficients[i];
+  }
+  double before = 0.0, power = 1.0;  // u^(power - 1), u^power
+  for (Index i = 0; i < s.power; ++i) {
+    before = power;
+    power *= u;
+  }
+  *first = power * value;
+  *second = static_cast<double>(s.power) * before * value + power * derivative * dx;
+}
+
+double Landscape::field(double a, const double* m, double* g, double* curvature, double* pull,
+                        double* out) const {
+  const Gram& gram = flow_.gram;
+  double mg = 0.0, sum = 0.0;
+  for (Index j = 0; j < k(); ++j) {
+    double first, second;
+    slopes(m[j], &first, &second);
+    const double weight = a * flow_.target_weights[j];
+    g[j] = weight * first;
+    curvature[j] = weight * second;
+    mg += m[j] * g[j];
+    sum += g[j];
+  }
+  for (Index j = 0; j < k(); ++j) {
+    switch (gram.kind) {
+      case GramKind::identity:
+        pull[j] = g[j];
+        break;
+      case GramKind::equiangular:
+        pull[j] = (1.0 - gram.beta) * g[j] + gram.beta * sum;
+        break;
+      default:
+        pull[j] = 0.0;
+        for (Index l = 0; l < k(); ++l) pull[j] += gram.matrix[j * k() + l] * g[l];
+    }
+    out[j] = pull[j] - mg * m[j];
+  }
+  return mg;
+}
+
+double Landscape::speed(Index neuron, const double* m) const {
+  std::vector<double> work(static_cast<std::size_t>(4 * k()));
+  double *g = work.data(), *c = g + k(), *pull = c + k(), *f = pull + k();
+  field(coupling(neuron), m, g, c, pull, f);
+  double moved = 0.0, pulled = 0.0;
+  for (Index j = 0; j < k(); ++j) {
+    moved += f[j] * f[j];
+    pulled += pull[j] * pull[j];
+  }
+  return pulled > 0.0 ? std::sqrt(moved / pulled) : 1.0;
+}
+
+// The point of the unit sphere of span(V) nearest to where m points.
+void Landscape::to_sphere(double a, double* m) const {
+  const Gram& gram = flow_.gram;
+  Eigen::Map<Vector> here(m, k());
+  if (gram.kind == GramKind::identity) {
+    here /= here.norm();
+  } else if (gram.kind == GramKind::equiangular) {
+    const double sum = here.sum(), gamma = gram.beta / (1.0 + (double(k()) - 1.0) * gram.beta);
+    here /= std::sqrt((here.squaredNorm() - gamma * sum * sum) / (1.0 - gram.beta));
+  } else {  // near a fixed point w is along V^T g
+    Vector g(k());
+    double second, along = 0.0;
+    for (Index j = 0; j < k(); ++j) {
+      slopes(m[j], &g[j], &second);
+      g[j] *= a * flow_.target_weights[j];
+      along += g[j] * m[j];
+    }
+    const Eigen::Map<const Matrix> factor(gram.factor, k(), gram.rank);
+    Vector w = factor.transpose() * g;
+    w *= (along < 0.0 ? -1.0 : 1.0) / w.norm();
+    here = factor * w;
+  }
+}
+
+// J = diag((1 - beta) c - lambda) + beta 1 c^T - m (g + c m)^T, solved by Woodbury's formula.
+bool Landscape::polish(double a, double* m) const {
+  if (flow_.gram.kind == GramKind::general) return false;
+  const double beta = flow_.gram.kind == GramKind::equiangular ? flow_.gram.beta : 0.0;
+  Eigen::Map<Vector> point(m, k());
+  Vector g(k()), c(k()), pull(k()), f(k()), here = point;
+  double residual = HUGE_VAL;
+  for (int iteration = 0; iteration < 12; ++iteration) {
+    const double lambda = field(a, here.data(), g.data(), c.data(), pull.data(), f.data());
+    const double now = f.norm(), scale = pull.norm();
+    if (!(now < residual) && now > 1e-13 * scale) return false;
+    residual = now;
+    if (now <= 2e-16 * scale * std::sqrt(double(k()))) break;
+    const Eigen::ArrayXd diagonal = (1.0 - beta) * c.array() - lambda;
+    if (diagonal.abs().minCoeff() < 1e-10 * std::max(std::fabs(lambda), c.cwiseAbs().maxCoeff()))
+      return false;
+    const Eigen::ArrayXd inverse = diagonal.inverse();
+    const Vector row1 = beta * c, row2 = -(g + c.cwiseProduct(here));
+    const Vector x0 = (-f.array() * inverse).matrix(), x1 = inverse.matrix(),
+                 x2 = (here.array() * inverse).matrix();
+    Eigen::Matrix2d small;
+    small << 1.0 + row1.dot(x1), row1.dot(x2), row2.dot(x1), 1.0 + row2.dot(x2);
+    if (std::fabs(small.determinant()) < 1e-10) return false;
+    const Eigen::Vector2d y = small.inverse() * Eigen::Vector2d(row1.dot(x0), row2.dot(x0));
+    const Vector step = x0 - y[0] * x1 - y[1] * x2;
+    here += step;
+    if (!((here - point).norm() < 0.01)) return false;
+    if (step.norm() < 1e-16 * here.norm()) break;
+  }
+  if (!(residual <= 1e-10 * pull.norm())) return false;
+  point = here;
+  return true;
+}
+
+Index Landscape::count_below(double a, const double* m, double bound, double* lambda_out) const {
+  Vector g(k()), c(k()), pull(k()), f(k());
+  const double lambda = field(a, m, g.data(), c.data(), pull.data(), f.data());
+  if (lambda_out != nullptr) *lambda_out = lambda;
+  const Gram& gram = flow_.gram;
+  const Eigen::Map<const Vector> here(m, k());
+  if (gram.kind == GramKind::general) {
+    const Eigen::Map<const Matrix> factor(gram.factor, k(), gram.rank);
+    Matrix h = -(factor.transpose() * c.asDiagonal() * factor);
+    h.diagonal().array() += lambda - bound;
+    Vector w = factor.transpose() * g;
+    w /= w.norm();
+    const Vector hw = h * w;
+    const double scale = h.cwiseAbs().maxCoeff() + 1.0;
+    h += -hw * w.transpose() - w * hw.transpose() + (w.dot(hw) + scale) * (w * w.transpose());
+    const Eigen::LDLT<Matrix> factored(h);
+    return (factored.vectorD().array() < 0.0).count();
+  }
+  // Inertia of the form bordered by the constraint z . w = 0, MATH (11) in the coordinates z . v_j
+  const double beta = gram.kind == GramKind::equiangular ? gram.beta : 0.0;
+  const double gamma = beta / (1.0 + (double(k()) - 1.0) * beta);
+  const double mu = (lambda - bound) / (1.0 - beta), rho = mu * gamma;
+  const double tiny = 1e-300 + 1e-16 * (std::fabs(mu) + c.cwiseAbs().maxCoeff());
+  Eigen::ArrayXd diagonal = mu - c.array();
+  diagonal = (diagonal.abs() < tiny).select(tiny, diagonal);
+  const Eigen::ArrayXd border = here.array() - gamma * here.sum();
+  const double cc = (border * border / diagonal).sum();
+  Index negative = (diagonal < 0.0).count() - 1;  // the border adds one of each sign
+  if (rho == 0.0) return negative + (cc > 0.0 ? 1 : 0);
+  const double one = (1.0 / diagonal).sum(), mixed = (border / diagonal).sum();
+  negative += negative_of_two(1.0 / rho - one, -mixed, -cc);
+  return negative - (rho < 0.0 ? 1 : 0);
+}
+
+void Landscape::settle(double a, double* m) const {
+  to_sphere(a, m);
+  polish(a, m);
+}
+
+double Landscape::slack(double a, const double* m) const {
+  Vector g(k()), c(k()), pull(k()), f(k());
+  const double lambda = field(a, m, g.data(), c.data(), pull.data(), f.data());
+  return rounding * std::max(std::fabs(lambda), c.cwiseAbs().maxCoeff());
+}
+
+Verdict Landscape::judge(Index neuron, const double* m) const {
+  const double a = coupling(neuron);
+  Vector here = Eigen::Map<const Vector>(m, k());
+  settle(a, here.data());
+  const double limit = slack(a, here.data());
+  double lambda = 0.0;
+  const Index negative = count_below(a, here.data(), -limit, &lambda);
+  return {negative == 0 && (outside_[neuron] <= 0.0 || lambda > -limit),
+          here.cwiseAbs().maxCoeff()};
+}
+
+bool Landscape::trapped(Index neuron, const double* m, double outside) const {
+  const Slope& s = flow_.slope;
+  if (outside < 1e-12 || s.power < 1) return false;
+  const double a = coupling(neuron), q = 1.0 - outside, root = std::sqrt(std::max(q, 0.0));
+  bool every_side = true, own_side = true, all_left = true, all_right = true;
+  for (Index j = 0; j < k(); ++j) {
+    const double weight = a * flow_.target_weights[j];
+    const bool right = weight * s.sign_right <= 0.0 && root <= s.reach_right;
+    const bool left = weight * s.sign_left >= 0.0 && root <= s.reach_left;
+    every_side = every_side && right && left;
+    own_side = own_side && (m[j] == 0.0 || (m[j] > 0.0 ? right : left));
+    all_left = all_left && m[j] < 0.0 && left;
+    all_right = all_right && m[j] > 0.0 && right;
+  }
+  if (every_side) return true;
+  if (flow_.gram.kind == GramKind::identity) return own_side;
+  if (!all_left && !all_right) return false;
+  if (flow_.gram.kind == GramKind::equiangular && weight_min_ == weight_max_) {
+    const double beta = flow_.gram.beta;
+    if (beta <= 0.0) return true;
+    if (s.terms == 1) {  // pure degree: docs/solver, the sharp cone
+      double low = HUGE_VAL, high = 0.0;
+      for (Index j = 0; j < k(); ++j) {
+        low = std::min(low, std::fabs(m[j]));
+        high = std::max(high, std::fabs(m[j]));
+      }
+      const auto cone = [&](double r) {
+        double sum = 0.0, power = 1.0;
+        for (Index i = 1; i < s.power; ++i) sum += power *= r;
+        return sum - beta / (1.0 - beta) * (power * r + double(k()) - 1.0);
+      };
+      return cone(low / high) >= 0.0 && cone(1.0) >= 0.0;
+    }
+  }
+  return trapped_by_ratio(a, m, q);
+}
+
+bool Landscape::trapped_by_ratio(double a, const double* m, double q) const {
+  const Slope& s = flow_.slope;
+  if (s.power < 2) return false;
+  const double x = s.stride == 2 ? q : std::sqrt(q);
+  double rest = 0.0;
+  for (Index i = s.terms - 1; i >= 1; --i) rest = (rest + std::fabs(s.coefficients[i])) * x;
+  const double lead = std::fabs(s.coefficients[0]);
+  if (!(lead > rest) || a == 0.0 || weight_min_ == 0.0) return false;
+  const double kappa = weight_max_ / weight_min_ * (lead + rest) / (lead - rest);
+  double low = HUGE_VAL, high = 0.0;
+  for (Index j = 0; j < k(); ++j) {
+    low = std::min(low, std::fabs(m[j]));
+    high = std::max(high, std::fabs(m[j]));
+  }
+  const double gain = 1.0 - kappa * negative_, power = static_cast<double>(s.power);
+  if (!(gain > 0.0)) return false;
+  const double best = std::pow(gain / (kappa * power), 1.0 / (power - 1.0));
+  const double r = std::min(low / high, best);
+  return gain * r - kappa * std::pow(r, power) - kappa * positive_ >= 0.0;
+}
+
+Oracle Landscape::oracle() const {
+  return {this,
+          [](const void* context, Index neuron, const double* m) {
+            return static_cast<const Landscape*>(context)->judge(neuron, m);
+          },
+          [](const void* context, Index neuron, const double* m, double outside) {
+            return static_cast<const Landscape*>(context)->trapped(neuron, m, outside);
+          },
+          [](const void* context, Index neuron, const double* m) {
+            return static_cast<const Landscape*>(context)->speed(neuron, m);
+          }};
+}
+
+}  // namespace hermiteflow

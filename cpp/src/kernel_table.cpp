@@ -1,0 +1,48 @@
+// The one exported symbol of an instruction set's kernels, and its measured peak.
+#include <ctime>
+
+#include "kernels.hpp"
+
+#include "hermiteflow/lanes.hpp"
+
+#define HF_JOIN2(a, b) a##b
+#define HF_JOIN(a, b) HF_JOIN2(a, b)
+#define HF_TEXT2(a) #a
+#define HF_TEXT(a) HF_TEXT2(a)
+
+namespace hermiteflow::HF_ISA {
+
+// GF/s of multiply-adds on registers, on one thread.
+double fma_peak(double seconds) {
+  constexpr int L = 8, chains = 12;
+  Lane<L> x[chains];
+  for (int i = 0; i < chains; ++i) x[i] = Lane<L>::Constant(1.0 + 1e-3 * i);
+  const Lane<L> c = Lane<L>::Constant(0.999999), e = Lane<L>::Constant(1e-6);
+  const std::clock_t begin = std::clock();
+  double flops = 0.0, spent = 0.0;
+  while (spent < seconds) {
+    for (int n = 0; n < 20000; ++n)
+      for (int i = 0; i < chains; ++i) x[i] = x[i] * c + e;
+    flops += 20000.0 * chains * L * 2.0;
+    spent = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  }
+  double sum = 0.0;
+  for (int i = 0; i < chains; ++i) sum += x[i].sum();
+  return sum == 0.0 ? 0.0 : flops / spent * 1e-9;
+}
+
+}  // namespace hermiteflow::HF_ISA
+
+extern "C" const hermiteflow::KernelTable HF_JOIN(hermiteflow_kernels_, HF_ISA);
+extern "C" const hermiteflow::KernelTable HF_JOIN(hermiteflow_kernels_, HF_ISA) = {
+    HF_TEXT(HF_ISA),
+    hermiteflow::HF_ISA::full_block,
+    hermiteflow::HF_ISA::solve_scratch,
+    hermiteflow::HF_ISA::solve_tiles,
+    hermiteflow::HF_ISA::full_scratch,
+    hermiteflow::HF_ISA::full_gradient,
+    hermiteflow::HF_ISA::full_rk4,
+    hermiteflow::HF_ISA::combine,
+    hermiteflow::HF_ISA::project,
+    hermiteflow::HF_ISA::fma_peak,
+};

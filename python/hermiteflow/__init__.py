@@ -1,0 +1,45 @@
+"""Gradient flow of two-layer networks on Gaussian multi-index models, in any dimension."""
+
+import os as _os
+
+from . import _core, exact
+from ._core import build_info
+from .driver import solve
+from .events import Converged, HittingTime
+from .flows import CorrelationFlow
+from .interactions import Interaction
+from .links import Link, hermite, link, polynomial
+from .solution import Solution, SolveWarning, Status
+from .starts import random_index_vectors, random_overlaps, random_weights
+from .targets import Equiangular, IndexVectors, Orthonormal, Targets
+
+__version__: str = str(build_info()["version"])
+
+_isa = _os.environ.get("HERMITEFLOW_ISA", "")
+if _isa and not _core.select_isa(_isa):
+    _names = ", ".join(build_info()["isa_available"])
+    raise ImportError(f"HERMITEFLOW_ISA must be one of {_names} on this machine, got {_isa!r}")
+
+__all__ = [
+    "Converged",
+    "CorrelationFlow",
+    "Equiangular",
+    "HittingTime",
+    "IndexVectors",
+    "Interaction",
+    "Link",
+    "Orthonormal",
+    "Solution",
+    "SolveWarning",
+    "Status",
+    "Targets",
+    "build_info",
+    "exact",
+    "hermite",
+    "link",
+    "polynomial",
+    "random_index_vectors",
+    "random_overlaps",
+    "random_weights",
+    "solve",
+]

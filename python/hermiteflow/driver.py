@@ -1,0 +1,404 @@
+"""`solve`: checks its arguments, calls the core once, and wraps what comes back."""
+
+from __future__ import annotations
+
+import math
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _checks, _core
+from ._checks import Array
+from ._ends import name_ends
+from .events import Converged, Event, HittingTime
+from .flows import CorrelationFlow
+from .solution import SUCCESSES, Solution, SolveWarning, Status
+
+METHODS = {"rk4": 0, "dopri5": 1, "tsit5": 2, "dop853": 3}
+Progress = bool | Callable[[int, int], object]
+
+
+@dataclass(frozen=True)
+class _Start:
+    overlaps: Array  # (n, k)
+    outside: Array  # (n,) squared norm of w outside span(V)
+    weights: Array | None
+    norms: Array | None  # of the rows of the given weights
+    vectors: Array | None
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """The events, merged into one ladder of levels and one test of convergence."""
+
+    levels: Array
+    terminal: NDArray[np.bool_]
+    columns: dict[str, list[int]]  # event name -> places in `levels`; [] for Converged
+    converged: Converged | None
+    convergence_terminal: bool
+
+
+def solve(
+    flow: CorrelationFlow,
+    *,
+    overlaps: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    t_end: float = math.inf,
+    method: str = "tsit5",
+    step: float | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    events: Mapping[str, Event] | None = None,
+    save_at: ArrayLike | None = None,
+    renormalize: bool = True,
+    reduce: bool = True,
+    max_steps: int = 100_000,
+    progress: Progress = False,
+    n_threads: int | None = None,
+) -> Solution:
+    """Integrate the flow of n neurons, each at its own pace.
+
+    Memory: about 8 n (k + 5) bytes for the result, 8 n T k for `save_at`.
+
+    Parameters
+    ----------
+    flow : CorrelationFlow
+        The flow; time is that of (4).
+    overlaps : array_like (n, k)
+        Starts as overlaps: the dimension does not matter. A start within 1e-12 of span(V) is
+        taken to lie in it. Exactly one of `overlaps` and `weights`.
+    weights : array_like (n, d)
+        Starts as unit vectors; the final weights are then returned as well.
+    t_end : float
+        End of the integration. With inf and no terminal event, each neuron runs until it has
+        converged (an event `Converged()` is added), or provably never escapes.
+    method : {"tsit5", "dopri5", "dop853", "rk4"}
+        Adaptive Runge-Kutta methods with a step size per neuron, or fixed steps.
+    step : float
+        Step of "rk4", in units of t; the last one is shortened to hit `t_end`.
+    rtol, atol : float
+        Error per step and overlap below atol + rtol |m_j|, adaptive methods only. Defaults 1e-8,
+        and rtol times 1e-3 of each neuron's largest starting overlap.
+    events : mapping of str to HittingTime or Converged
+        What to watch for.
+    save_at : array_like (T,)
+        Increasing times at which overlaps are kept.
+    renormalize : bool
+        "rk4": put w back on the sphere after each step. Adaptive methods stay on it by the form
+        of their field.
+    reduce : bool
+        False: integrate all d coordinates by "rk4" (needs `weights` and a finite `t_end`, takes
+        neither events nor `save_at`); the same numbers, by (5), at a cost that grows with d.
+    max_steps : int
+        Attempted steps per neuron.
+    progress : bool or callable
+        True shows a bar on stderr; a callable gets (neurons done, n) about every 0.1 s.
+    n_threads : int
+        Default: HERMITEFLOW_NUM_THREADS, else OpenMP's.
+
+    Returns
+    -------
+    Solution
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad arguments, naming the argument, what was expected and what came.
+
+    Warns
+    -----
+    SolveWarning
+        If some neurons fail; all are returned.
+
+    References
+    ----------
+    docs/mathematics (4), (5); docs/solver.
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> targets = hf.Orthonormal(k=3)
+    >>> flow = hf.CorrelationFlow(targets, hf.hermite(4))
+    >>> m0 = hf.random_overlaps(targets, n=4, d=10**6, seed=0)
+    >>> sol = hf.solve(flow, overlaps=m0)
+    >>> [hf.Status(s).name for s in sol.status]
+    ['converged', 'converged', 'converged', 'converged']
+    """
+    if not isinstance(flow, CorrelationFlow):
+        raise TypeError(f"flow must be a CorrelationFlow, got {_checks.describe(flow)}")
+    method = _checks.choice(method, "method", tuple(METHODS))
+    t_end = _checks.real(t_end, "t_end", low=0.0, infinite=True)
+    renormalize = _checks.flag(renormalize, "renormalize")
+    threads = _checks.threads(n_threads)
+    max_steps = _checks.integer(max_steps, "max_steps")
+    start = _start(flow, overlaps, weights, threads)
+    step, rtol, absolute = _tolerances(method, step, rtol, atol, start.overlaps)
+    watch = _watch(events, t_end)
+    saved = _checks.ascending(save_at, "save_at", low=0.0) if save_at is not None else np.empty(0)
+    if saved.size and saved[-1] > t_end:
+        raise ValueError(f"save_at must end at or before t_end = {t_end:g}, got {saved[-1]:g}")
+    tail = flow.interaction.tail
+    scale = float(np.max(np.abs(flow._slope[2])))
+    if tail > max(rtol, 1e-13) * scale:
+        raise ValueError(
+            f"link must have a series of psi' that reaches the tolerance {rtol:g}, got a bound of "
+            f"{tail / scale:.2g} on what lies beyond degree {flow.link.degree} (relative)"
+        )
+    n, k = start.overlaps.shape
+    report = _reporter(progress, n)
+    if not _checks.flag(reduce, "reduce"):
+        return _solve_full(
+            flow, start, method, step, t_end, events, saved, renormalize, max_steps, threads, report
+        )
+    general = flow.targets.structure == "general"
+    in_span = general and renormalize and (method == "rk4" or bool(np.any(start.outside <= 0.0)))
+    frame = start.weights is not None
+    out = _core.solve(
+        flow.core,
+        flow.neurons(n),
+        start.overlaps,
+        start.outside,
+        METHODS[method],
+        t_end,
+        step,
+        rtol,
+        absolute,
+        max_steps,
+        renormalize,
+        frame or in_span,
+        math.isinf(t_end),
+        watch.levels,
+        watch.terminal,
+        watch.converged is not None,
+        watch.convergence_terminal,
+        watch.converged.tol if watch.converged is not None else 0.0,
+        saved,
+        threads,
+        report,
+    )
+    status = out["status"]
+    index = np.full(n, -1, dtype=np.int64)
+    kind = np.full(n, "", dtype="<U10")
+    done = np.flatnonzero(status == Status.converged)
+    if done.size:
+        layer = flow.neurons(n)
+        index[done], kind[done] = name_ends(
+            flow, out["overlaps"][done], None if layer is None else layer[done]
+        )
+    _warn(status)
+    return Solution(
+        flow=flow,
+        method=method,
+        t_final=out["t_final"],
+        overlaps=out["overlaps"],
+        weights=_rebuild(start, out["frame"], threads) if frame else None,
+        times=saved,
+        trajectory=out["trajectory"],
+        events=_event_times(watch, out["hits"], out["converged"], events),
+        status=status,
+        index=index,
+        kind=kind,
+        steps=out["steps"],
+        rejected=out["rejected"],
+    )
+
+
+def _start(
+    flow: CorrelationFlow, overlaps: ArrayLike | None, weights: ArrayLike | None, threads: int
+) -> _Start:
+    if (overlaps is None) == (weights is None):
+        given = "neither" if overlaps is None else "both"
+        raise ValueError(f"exactly one of overlaps and weights must be given, got {given}")
+    targets = flow.targets
+    if weights is not None:
+        rows, norms = _checks.unit_rows(weights, "weights", ("n", "d"))
+        vectors = targets.vectors(rows.shape[1])
+        start = _core.project_weights(rows, vectors, threads) / norms[:, None]
+        inside = targets.squared_projection(start)
+        outside = np.maximum(1.0 - inside, 0.0)
+        if rows.shape[1] == targets.rank:
+            outside[:] = 0.0
+        flow.neurons(rows.shape[0])
+        return _Start(start, outside, rows, norms, vectors)
+    start = _checks.array(overlaps, "overlaps", ("n", targets.k))
+    inside = targets.squared_projection(start)
+    worst = int(np.argmax(inside))
+    if inside[worst] > 1.0 + 1e-6:
+        raise ValueError(
+            "overlaps must be those of unit vectors, m^T G^-1 m <= 1, "
+            f"got {inside[worst]:.9g} in row {worst}"
+        )
+    outside = 1.0 - inside
+    if np.any(outside < 1e-12):
+        over = inside > 1.0
+        if np.any(over):
+            start = np.where(over[:, None], start / np.sqrt(np.maximum(inside, 1.0))[:, None], start)
+        outside = np.where(outside < 1e-12, 0.0, outside)
+    flow.neurons(start.shape[0])
+    return _Start(start, outside, None, None, None)
+
+
+def _tolerances(
+    method: str, step: float | None, rtol: float | None, atol: float | None, start: Array
+) -> tuple[float, float, Array]:
+    if method == "rk4":
+        for name, value in (("rtol", rtol), ("atol", atol)):
+            if value is not None:
+                raise ValueError(f"{name} must not be given with method 'rk4', got {value!r}")
+        if step is None:
+            raise ValueError("step must be given with method 'rk4', got None")
+        size = _checks.real(step, "step", low=0.0, open_low=True)
+        return size, 0.0, np.ones(start.shape[0])
+    if step is not None:
+        raise ValueError(f"step must only be given with method 'rk4', got {step!r} and {method!r}")
+    relative = 1e-8
+    if rtol is not None:
+        relative = _checks.real(rtol, "rtol", low=0.0, high=0.1, open_low=True)
+        if relative < 1e-14:
+            raise ValueError(f"rtol must be at least 1e-14, got {rtol!r}")
+    top = np.max(np.abs(start), axis=1)
+    if atol is None:
+        return 0.0, relative, relative * 1e-3 * np.where(top > 0.0, top, 1.0)
+    absolute = _checks.real(atol, "atol", low=0.0)
+    if np.any(absolute > 0.1 * top[top > 0.0]):
+        warnings.warn(
+            f"atol = {absolute:g} is too large for starting overlaps of size "
+            f"{np.min(top[top > 0.0]):.3g} (about 1/sqrt(d)); leave it out",
+            SolveWarning,
+            stacklevel=3,
+        )
+    return 0.0, relative, np.maximum(np.full(start.shape[0], absolute), 1e-300)
+
+
+def _watch(events: Mapping[str, Event] | None, t_end: float) -> _Watch:
+    events = {} if events is None else events
+    if not isinstance(events, Mapping):
+        raise TypeError(f"events must map names to events, got {_checks.describe(events)}")
+    ladder: dict[float, bool] = {}
+    converged: Converged | None = None
+    for name, event in events.items():
+        if isinstance(event, HittingTime):
+            for level in event.levels:
+                last = event.terminal and level == event.levels[-1]
+                ladder[level] = ladder.get(level, False) or last
+        elif isinstance(event, Converged):
+            if converged is not None:
+                raise ValueError("events must hold at most one Converged, got two")
+            converged = event
+        else:
+            raise TypeError(
+                f"events[{name!r}] must be a HittingTime or Converged, "
+                f"got {_checks.describe(event)}"
+            )
+    levels = sorted(ladder)
+    places = {level: i for i, level in enumerate(levels)}
+    columns = {
+        name: [places[level] for level in event.levels] if isinstance(event, HittingTime) else []
+        for name, event in events.items()
+    }
+    endless = math.isinf(t_end)
+    stop = converged is not None and converged.terminal
+    if endless and converged is None:
+        converged = Converged()
+    terminal = np.array([ladder[level] for level in levels], dtype=bool)
+    return _Watch(np.array(levels), terminal, columns, converged, endless or stop)
+
+
+def _event_times(
+    watch: _Watch, hits: Array, converged: Array, events: Mapping[str, Event] | None
+) -> dict[str, Array]:
+    times: dict[str, Array] = {}
+    for name, event in (events or {}).items():
+        if isinstance(event, HittingTime):
+            columns = hits[:, watch.columns[name]]
+            times[name] = columns if isinstance(event.level, tuple) else columns[:, 0]
+        else:
+            times[name] = converged
+    return times
+
+
+def _rebuild(start: _Start, frame: Array, threads: int) -> Array:
+    """Weights diag(s) W(0) + alpha V, (5), on the sphere."""
+    assert start.weights is not None
+    assert start.norms is not None
+    assert start.vectors is not None
+    scale = np.ascontiguousarray(frame[:, 0] / start.norms)
+    alpha = np.ascontiguousarray(frame[:, 1:])
+    return _core.combine_weights(scale, start.weights, alpha, start.vectors, threads)
+
+
+def _solve_full(
+    flow: CorrelationFlow,
+    start: _Start,
+    method: str,
+    step: float,
+    t_end: float,
+    events: Mapping[str, Event] | None,
+    saved: Array,
+    renormalize: bool,
+    max_steps: int,
+    threads: int,
+    report: Callable[[int], object] | None,
+) -> Solution:
+    if start.weights is None or start.vectors is None:
+        raise ValueError("weights must be given with reduce=False, got overlaps")
+    if method != "rk4":
+        raise ValueError(f"method must be 'rk4' with reduce=False, got {method!r}")
+    if math.isinf(t_end) or events or saved.size:
+        raise ValueError("reduce=False needs a finite t_end, and takes no events and no save_at")
+    n = start.weights.shape[0]
+    count = max(math.ceil(t_end / step * (1.0 - 1e-9)), 0)
+    if count > max_steps:
+        raise ValueError(f"max_steps must be at least t_end / step = {count}, got {max_steps}")
+    final = start.weights / start.norms[:, None] if start.norms is not None else start.weights
+    _core.weights_rk4(
+        flow.core, flow.neurons(n), start.vectors, final, step, t_end, renormalize, threads, report
+    )
+    overlaps = _core.project_weights(final, start.vectors, threads)
+    finite = np.isfinite(overlaps).all(axis=1)
+    status = np.where(finite, Status.t_end, Status.non_finite).astype(np.int32)
+    _warn(status)
+    return Solution(
+        flow=flow,
+        method=method,
+        t_final=np.full(n, t_end),
+        overlaps=overlaps,
+        weights=final,
+        times=saved,
+        trajectory=np.empty((n, 0, flow.targets.k)),
+        events={},
+        status=status,
+        index=np.full(n, -1, dtype=np.int64),
+        kind=np.full(n, "", dtype="<U10"),
+        steps=np.full(n, count, dtype=np.int64),
+        rejected=np.zeros(n, dtype=np.int64),
+    )
+
+
+def _warn(status: NDArray[np.int32]) -> None:
+    failed = {
+        s.name: int(np.count_nonzero(status == s)) for s in Status if s not in SUCCESSES
+    }
+    parts = [f"{count} {name} ({Status[name].message})" for name, count in failed.items() if count]
+    if parts:
+        warnings.warn(
+            f"of {status.size} neurons: {'; '.join(parts)}", SolveWarning, stacklevel=3
+        )
+
+
+def _reporter(progress: Any, n: int) -> Callable[[int], object] | None:
+    if callable(progress):
+        return lambda done: progress(done, n)
+    if not _checks.flag(progress, "progress"):
+        return None
+
+    def show(done: int) -> None:
+        end = "\n" if done >= n else ""
+        print(f"\r{done} of {n} neurons ({100.0 * done / n:.0f} %){end}", end="", file=sys.stderr)
+
+    return show

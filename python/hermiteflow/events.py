@@ -1,0 +1,75 @@
+"""What a solver may watch for in each neuron. Knows nothing of how it is found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import _checks
+
+
+@dataclass(frozen=True)
+class HittingTime:
+    """First time at which max_j |m_j| >= level: the end of the search phase.
+
+    Parameters
+    ----------
+    level : float or increasing sequence of float
+        In (0, 1]. A sequence of L levels gives times of shape (n, L).
+    terminal : bool
+        Stop the neuron there (with a sequence: at its last level).
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> hf.HittingTime([0.1, 0.5]).level
+    (0.1, 0.5)
+    """
+
+    level: float | Sequence[float]
+    terminal: bool = False
+
+    def __post_init__(self) -> None:
+        values = _checks.ascending(self.level, "level", low=0.0)
+        if values[0] <= 0.0 or values[-1] > 1.0:
+            raise ValueError(f"level must lie in (0, 1], got {self.level!r}")
+        scalar = np.ndim(np.asarray(self.level)) == 0
+        object.__setattr__(self, "level", float(values[0]) if scalar else tuple(values.tolist()))
+        object.__setattr__(self, "terminal", _checks.flag(self.terminal, "terminal"))
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The levels as a tuple."""
+        return self.level if isinstance(self.level, tuple) else (float(self.level),)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Converged:
+    """|dm/dt| <= tol |G g| in (4), where the Hessian (11) has no negative eigenvalue.
+
+    The plateau at the start and the passage of a saddle are never convergence.
+
+    Parameters
+    ----------
+    tol : float
+        In (0, 1).
+    terminal : bool
+        Stop the neuron there.
+
+    References
+    ----------
+    docs/mathematics (4), (11).
+    """
+
+    tol: float = 1e-6
+    terminal: bool = True
+
+    def __post_init__(self) -> None:
+        tol = _checks.real(self.tol, "tol", low=0.0, high=1.0, open_low=True, open_high=True)
+        object.__setattr__(self, "tol", tol)
+        object.__setattr__(self, "terminal", _checks.flag(self.terminal, "terminal"))
+
+
+Event = HittingTime | Converged

@@ -1,0 +1,221 @@
+"""Gradient flows: which loss, of which links and targets. Knows nothing of time steps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import _checks, _core
+from ._checks import Array
+from .interactions import Interaction
+from .links import Link
+from .targets import Targets
+
+_KINDS = {"identity": 0, "equiangular": 1, "general": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class CorrelationFlow:
+    """Gradient flow on the sphere of the correlation loss (2), L = -E[f f*].
+
+    Time unit: dw_i/dt = -grad L, without a factor; a loss counts all neurons, L is a sum over i.
+    Neurons decouple: each obeys dm/dt = G g - (m . g) m, g_j = a_i b_j psi'(m_j), (4).
+
+    Parameters
+    ----------
+    targets : Targets
+        Index vectors v_1..v_k.
+    link : Link
+        The teacher's link sigma*.
+    student : Link, optional
+        The student's link sigma; the same by default.
+    second_layer : float or array_like (n,), optional
+        a_i, fixed; ones by default.
+    target_weights : array_like (k,), optional
+        b_j; ones by default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what was expected and what came.
+
+    References
+    ----------
+    docs/mathematics (2)-(4).
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> flow = hf.CorrelationFlow(hf.Orthonormal(k=2), hf.hermite(3))
+    >>> flow.field([[0.6, 0.0]]).round(4)  # 3 m^2 (1 - m^2)
+    array([[0.6912, 0.    ]])
+    """
+
+    targets: Targets
+    link: Link
+    student: Link | None
+    second_layer: Array | None
+    target_weights: Array
+
+    def __init__(
+        self,
+        targets: Targets,
+        link: Link,
+        *,
+        student: Link | None = None,
+        second_layer: ArrayLike | None = None,
+        target_weights: ArrayLike | None = None,
+    ) -> None:
+        if not isinstance(targets, Targets):
+            raise TypeError(f"targets must be index vectors, got {_checks.describe(targets)}")
+        object.__setattr__(self, "targets", targets)
+        object.__setattr__(self, "link", link)
+        object.__setattr__(self, "student", student)
+        object.__setattr__(self, "interaction", Interaction(link, student))
+        layer: Array | None = None
+        if second_layer is not None:
+            values = np.asarray(second_layer)
+            name = "second_layer"
+            layer = (
+                np.full(1, _checks.real(second_layer, name))
+                if values.ndim == 0
+                else _checks.array(second_layer, name, ("n",))
+            )
+            layer = _checks.frozen(layer.copy())
+        object.__setattr__(self, "second_layer", layer)
+        weights = np.ones(targets.k)
+        if target_weights is not None:
+            weights = _checks.array(target_weights, "target_weights", (targets.k,)).copy()
+        object.__setattr__(self, "target_weights", _checks.frozen(weights))
+
+    interaction: Interaction
+
+    def _content(self) -> tuple[object, ...]:
+        parts = (self.targets, self.interaction, self.second_layer, self.target_weights)
+        return _checks.content(parts)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CorrelationFlow):
+            return NotImplemented
+        return self._content() == other._content()
+
+    def __hash__(self) -> int:
+        return hash(self._content())
+
+    def __repr__(self) -> str:
+        parts = [repr(self.targets), repr(self.link)]
+        if self.student is not None:
+            parts.append(f"student={self.student!r}")
+        if self.second_layer is not None:
+            parts.append(f"second_layer of length {self.second_layer.size}")
+        if np.any(self.target_weights != 1.0):
+            parts.append("target_weights given")
+        return f"CorrelationFlow({', '.join(parts)})"
+
+    def neurons(self, n: int) -> Array | None:
+        """Return a_i for n neurons, shape (n,), or None for ones."""
+        if self.second_layer is None:
+            return None
+        if self.second_layer.size == 1:
+            return np.full(n, self.second_layer[0])
+        if self.second_layer.size != n:
+            raise ValueError(
+                f"second_layer must have one entry for each of the n = {n} neurons, "
+                f"got {self.second_layer.size}"
+            )
+        return self.second_layer
+
+    def overlaps(self, W: ArrayLike, *, n_threads: int | None = None) -> Array:
+        """Return M = W V^T, shape (n, k), for weights W of shape (n, d)."""
+        weights, _ = _checks.unit_rows(W, "W", ("n", "d"))
+        return self._project(weights, n_threads)
+
+    def _project(self, weights: Array, n_threads: int | None) -> Array:
+        vectors = self.targets.vectors(weights.shape[1])
+        return _core.project_weights(weights, vectors, _checks.threads(n_threads))
+
+    def loss(self, W: ArrayLike, *, n_threads: int | None = None) -> float:
+        """Return the loss (2), -sum_ij a_i b_j psi(m_ij), for weights W of shape (n, d)."""
+        overlaps = self.overlaps(W, n_threads=n_threads)
+        layer = self.neurons(overlaps.shape[0])
+        each = self.interaction(overlaps) @ self.target_weights
+        return -float(each.sum() if layer is None else layer @ each)
+
+    def gradient(self, W: ArrayLike, *, n_threads: int | None = None) -> Array:
+        """Return the Riemannian gradient (n, d) of the loss (2) at W, shape (n, d).
+
+        W and V are used in place; scratch memory of 96 (4 d + 2 k) numbers a thread.
+
+        Examples
+        --------
+        >>> import hermiteflow as hf
+        >>> flow = hf.CorrelationFlow(hf.Orthonormal(k=1), hf.hermite(3))
+        >>> flow.gradient([[0.6, 0.8]]).round(4)
+        array([[-0.6912,  0.5184]])
+        """
+        weights, _ = _checks.unit_rows(W, "W", ("n", "d"))
+        vectors = self.targets.vectors(weights.shape[1])
+        layer = self.neurons(weights.shape[0])
+        count = _checks.threads(n_threads)
+        return _core.weights_gradient(self.core, layer, vectors, weights, count)
+
+    def field(self, M: ArrayLike) -> Array:
+        """Return the right-hand side of (4) for overlaps M of shape (n, k), same shape."""
+        overlaps = _checks.array(M, "M", ("n", self.targets.k))
+        pull = self.interaction.derivative(overlaps) * self.target_weights
+        layer = self.neurons(overlaps.shape[0])
+        if layer is not None:
+            pull = pull * layer[:, None]
+        along = np.einsum("ij,ij->i", overlaps, pull)
+        return np.asarray(pull @ self.targets.gram - along[:, None] * overlaps)
+
+    @cached_property
+    def _slope(self) -> tuple[int, int, Array, tuple[float, float, float, float]]:
+        """psi'(u) = u^power P(u^stride), and its signs near 0, as C++ takes them."""
+        series = self.interaction.coefficients
+        slope = series[1:] * np.arange(1, series.size)
+        nonzero = np.flatnonzero(slope)
+        if nonzero.size == 0:
+            return 1, 1, np.zeros(1), (0.0, math.inf, 0.0, math.inf)
+        power = int(nonzero[0])
+        rest = slope[power : int(nonzero[-1]) + 1]
+        right, left = _first_roots(rest)
+        sign = float(np.sign(rest[0]))
+        signs = (sign, right, sign * (-1.0) ** power, left)
+        if rest.size > 1 and not np.any(rest[1::2]):
+            return power, 2, np.ascontiguousarray(rest[::2]), signs
+        return power, 1, np.ascontiguousarray(rest), signs
+
+    @property
+    def core(self) -> _core.FlowSpec:
+        """What C++ sees of the flow; built anew for each call, never kept."""
+        targets = self.targets
+        power, stride, coefficients, signs = self._slope
+        general = targets.structure == "general"
+        return _core.FlowSpec(
+            kind=_KINDS[targets.structure],
+            k=targets.k,
+            beta=float(getattr(targets, "beta", 0.0)),
+            matrix=targets.gram if general else None,
+            factor=np.ascontiguousarray(targets.factor) if general else None,
+            power=power,
+            stride=stride,
+            coefficients=coefficients,
+            signs=signs,
+            target_weights=self.target_weights,
+        )
+
+
+def _first_roots(coefficients: Array) -> tuple[float, float]:
+    """Distances from 0 of the first positive and the first negative root (inf for none)."""
+    roots = np.roots(coefficients[::-1])
+    real = roots.real[np.abs(roots.imag) <= 1e-3 * (1.0 + np.abs(roots.real))]
+    right, left = real[real > 0], -real[real < 0]
+    return (
+        float(right.min()) if right.size else math.inf,
+        float(left.min()) if left.size else math.inf,
+    )

@@ -1,0 +1,111 @@
+"""Random starts, exactly in law at any dimension: docs/mathematics (6). Knows targets."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from numpy.random import Generator, SeedSequence
+
+from . import _checks, _core
+from ._checks import Array
+from .targets import IndexVectors, Targets
+
+Seed = int | SeedSequence | Generator | None
+
+#: Largest dimension that is drawn.
+MAX_DIMENSION = 10**18
+_log = logging.getLogger("hermiteflow")
+
+
+def stream_key(seed: Seed, purpose: str) -> tuple[int, int]:
+    """Return the key of a counter-based stream; a fresh seed is logged at level INFO."""
+    if isinstance(seed, Generator):
+        words = seed.integers(0, 2**64, size=2, dtype=np.uint64)
+        return int(words[0]), int(words[1])
+    if seed is None:
+        sequence = SeedSequence()
+        _log.info("%s: drew seed %s", purpose, sequence.entropy)
+    elif isinstance(seed, SeedSequence):
+        sequence = seed
+    else:
+        sequence = SeedSequence(_checks.integer(seed, "seed", low=0))
+    words = sequence.generate_state(2, np.uint64)
+    return int(words[0]), int(words[1])
+
+
+def random_index_vectors(*, k: int, d: int, seed: Seed = None) -> IndexVectors:
+    """Return k index vectors uniform on the sphere of R^d, through their Gram matrix alone.
+
+    Only G is drawn, by the Bartlett decomposition: exactly in law, at any d up to 1e18.
+
+    Parameters
+    ----------
+    k, d : int
+        Number of index vectors, dimension.
+    seed : int, SeedSequence, Generator or None
+        None draws entropy, and logs it (logger "hermiteflow", level INFO).
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> hf.random_index_vectors(k=5, d=10**9, seed=0).rank
+    5
+    """
+    k = _checks.integer(k, "k")
+    d = _checks.integer(d, "d", high=MAX_DIMENSION)
+    if d == 1:
+        raise ValueError("d must be at least 2 for random index vectors, got 1")
+    return IndexVectors(gram=_core.draw_gram(stream_key(seed, "random_index_vectors"), k, float(d)))
+
+
+def random_overlaps(
+    targets: Targets, *, n: int, d: int, seed: Seed = None, n_threads: int | None = None
+) -> Array:
+    """Return overlaps (n, k) of n neurons uniform on the sphere of R^d, exactly in law.
+
+    Row i depends on the seed and on i alone, not on n.
+
+    Parameters
+    ----------
+    targets : Targets
+        The index vectors.
+    n, d : int
+        Number of neurons; dimension, at least the rank of the targets, up to 1e18.
+    seed : int, SeedSequence, Generator or None
+        None draws entropy, and logs it (logger "hermiteflow", level INFO).
+
+    References
+    ----------
+    docs/mathematics (6).
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> hf.random_overlaps(hf.Orthonormal(k=3), n=2, d=10**12, seed=0).shape
+    (2, 3)
+    """
+    if not isinstance(targets, Targets):
+        raise TypeError(f"targets must be index vectors, got {_checks.describe(targets)}")
+    n = _checks.integer(n, "n")
+    d = _checks.integer(d, "d", high=MAX_DIMENSION)
+    targets.check_dimension(d)
+    key = stream_key(seed, "random_overlaps")
+    factor = None if targets.structure == "identity" else targets.factor
+    return _core.draw_overlaps(key, 0, n, targets.k, factor, float(d), _checks.threads(n_threads))
+
+
+def random_weights(*, n: int, d: int, seed: Seed = None, n_threads: int | None = None) -> Array:
+    """Return n unit vectors (n, d), uniform on the sphere; row i depends on seed and i alone.
+
+    Examples
+    --------
+    >>> import numpy as np, hermiteflow as hf
+    >>> W = hf.random_weights(n=2, d=100, seed=0)
+    >>> np.linalg.norm(W, axis=1).round(12)
+    array([1., 1.])
+    """
+    n = _checks.integer(n, "n")
+    d = _checks.integer(d, "d")
+    key = stream_key(seed, "random_weights")
+    return _core.draw_weights(key, n, d, _checks.threads(n_threads))

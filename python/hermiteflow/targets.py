@@ -1,0 +1,298 @@
+"""Index vectors, and the structure of their Gram matrix. Knows nothing of links."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import _checks
+from ._checks import Array
+
+
+class Targets(ABC):
+    """Unit index vectors v_1..v_k, known by their Gram matrix G = V V^T.
+
+    References
+    ----------
+    docs/mathematics, section 1.
+    """
+
+    k: int
+
+    @property
+    @abstractmethod
+    def structure(self) -> str:
+        """Either "identity", "equiangular" or "general": what a product with G costs."""
+
+    @property
+    @abstractmethod
+    def gram(self) -> Array:
+        """Gram matrix G, shape (k, k)."""
+
+    @property
+    @abstractmethod
+    def factor(self) -> Array:
+        """L with L L^T = G, shape (k, rank)."""
+
+    @property
+    def rank(self) -> int:
+        """Rank of G."""
+        return int(self.factor.shape[1])
+
+    def check_dimension(self, d: int) -> None:
+        """Raise ValueError unless the index vectors fit into R^d."""
+        if d < self.rank:
+            raise ValueError(f"d must be at least rank(G) = {self.rank}, got {d}")
+
+    def vectors(self, d: int) -> Array:
+        """Return V, shape (k, d): [L, 0] with L L^T = G, or the vectors that were given.
+
+        Raises
+        ------
+        ValueError
+            If d is below rank(G), or differs from the dimension of given vectors.
+        """
+        d = _checks.integer(d, "d")
+        self.check_dimension(d)
+        out = np.zeros((self.k, d))
+        out[:, : self.rank] = self.factor
+        return out
+
+    def squared_projection(self, overlaps: Array) -> Array:
+        """|projection of w on span(V)|^2 = m^T G^+ m for each row m, shape (n,)."""
+        pseudo = np.linalg.pinv(self.factor)
+        inside = overlaps @ pseudo.T
+        back = inside @ self.factor.T
+        if np.any(np.abs(back - overlaps) > 1e-6):
+            row = int(np.argmax(np.max(np.abs(back - overlaps), axis=1)))
+            raise ValueError(
+                f"overlaps must lie in the range of the Gram matrix (rank {self.rank} < k = "
+                f"{self.k}), got row {row} outside it"
+            )
+        return np.asarray(np.einsum("ij,ij->i", inside, inside))
+
+
+@dataclass(frozen=True)
+class Orthonormal(Targets):
+    """Orthonormal index vectors: G = I.
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> hf.Orthonormal(k=3).gram
+    array([[1., 0., 0.],
+           [0., 1., 0.],
+           [0., 0., 1.]])
+    """
+
+    k: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", _checks.integer(self.k, "k"))
+
+    @property
+    def structure(self) -> str:
+        """The structure of G."""
+        return "identity"
+
+    @property
+    def gram(self) -> Array:
+        """Gram matrix G, shape (k, k)."""
+        return np.eye(self.k)
+
+    @property
+    def factor(self) -> Array:
+        """L with L L^T = G, shape (k, k)."""
+        return np.eye(self.k)
+
+    @property
+    def rank(self) -> int:
+        """Rank of G."""
+        return self.k
+
+    def squared_projection(self, overlaps: Array) -> Array:
+        """|m|^2 for each row, shape (n,)."""
+        return np.asarray(np.einsum("ij,ij->i", overlaps, overlaps))
+
+
+@dataclass(frozen=True)
+class Equiangular(Targets):
+    """Index vectors with one inner product beta: G = (1 - beta) I + beta 1 1^T.
+
+    Parameters
+    ----------
+    k : int
+        Number of index vectors.
+    beta : float
+        In (-1/(k-1), 1).
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> hf.Equiangular(k=2, beta=0.5).gram
+    array([[1. , 0.5],
+           [0.5, 1. ]])
+    """
+
+    k: int
+    beta: float
+
+    def __post_init__(self) -> None:
+        k = _checks.integer(self.k, "k")
+        low = -1.0 / (k - 1) if k > 1 else -1.0
+        beta = _checks.real(self.beta, "beta", low=low, high=1.0, open_low=True, open_high=True)
+        object.__setattr__(self, "k", k)
+        object.__setattr__(self, "beta", beta)
+
+    @property
+    def structure(self) -> str:
+        """The structure of G."""
+        return "equiangular" if self.beta != 0.0 and self.k > 1 else "identity"
+
+    @property
+    def gram(self) -> Array:
+        """Gram matrix G, shape (k, k)."""
+        out = np.full((self.k, self.k), self.beta)
+        np.fill_diagonal(out, 1.0)
+        return out
+
+    @property
+    def factor(self) -> Array:
+        """The symmetric square root of G, shape (k, k)."""
+        if self.k == 1:
+            return np.ones((1, 1))
+        ratio = self.beta / (1.0 - self.beta)
+        c = ratio / (1.0 + math.sqrt(1.0 + self.k * ratio))
+        return math.sqrt(1.0 - self.beta) * (np.eye(self.k) + c)
+
+    @property
+    def rank(self) -> int:
+        """Rank of G."""
+        return self.k
+
+    def squared_projection(self, overlaps: Array) -> Array:
+        """Return m^T G^-1 m for each row, shape (n,)."""
+        squares = np.einsum("ij,ij->i", overlaps, overlaps)
+        if self.k == 1:
+            return np.asarray(squares)
+        gamma = self.beta / (1.0 + (self.k - 1) * self.beta)
+        return np.asarray((squares - gamma * overlaps.sum(axis=1) ** 2) / (1.0 - self.beta))
+
+
+@dataclass(frozen=True, eq=False)
+class IndexVectors(Targets):
+    """Index vectors given by V or by their Gram matrix.
+
+    Parameters
+    ----------
+    V : array_like (k, d), optional
+        Unit rows (within 1e-6; then normalised). Used in place where no change is needed.
+    gram : array_like (k, k), optional
+        Symmetric, positive semi-definite, unit diagonal. Exactly one of the two.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For anything else, naming the argument.
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> hf.IndexVectors([[1.0, 0.0], [0.6, 0.8]]).gram
+    array([[1. , 0.6],
+           [0.6, 1. ]])
+    """
+
+    V: ArrayLike | None = None
+    gram: Array = None  # type: ignore[assignment]
+
+    def __init__(self, V: ArrayLike | None = None, *, gram: ArrayLike | None = None) -> None:
+        if (V is None) == (gram is None):
+            both = "both" if V is not None else "neither"
+            raise ValueError(f"exactly one of V and gram must be given, got {both}")
+        vectors: Array | None = None
+        if V is not None:
+            vectors, norms = _checks.unit_rows(V, "V", ("k", "d"))
+            if np.any(np.abs(norms - 1.0) > 1e-15):
+                vectors = vectors / norms[:, None]
+            matrix = vectors @ vectors.T
+            vectors = _checks.frozen(vectors)
+        else:
+            matrix = _check_gram(gram)
+        matrix = 0.5 * (matrix + matrix.T)
+        np.fill_diagonal(matrix, 1.0)
+        object.__setattr__(self, "V", vectors)
+        object.__setattr__(self, "gram", _checks.frozen(matrix))
+
+    @property
+    def k(self) -> int:  # type: ignore[override]
+        """Number of index vectors."""
+        return int(self.gram.shape[0])
+
+    @cached_property
+    def structure(self) -> str:  # type: ignore[override]
+        """The structure of G: "identity" if it is I within rounding."""
+        defect = np.max(np.abs(self.gram - np.eye(self.k)))
+        return "identity" if defect <= 4 * np.finfo(float).eps else "general"
+
+    @cached_property
+    def factor(self) -> Array:  # type: ignore[override]
+        """L with L L^T = G, shape (k, rank)."""
+        if self.structure == "identity":
+            return _checks.frozen(np.eye(self.k))
+        values, vectors = np.linalg.eigh(self.gram)
+        keep = values > 1e-13 * self.k * values[-1]
+        if keep.all():
+            return _checks.frozen(np.linalg.cholesky(self.gram))
+        return _checks.frozen(np.ascontiguousarray(vectors[:, keep] * np.sqrt(values[keep])))
+
+    def check_dimension(self, d: int) -> None:
+        """Raise ValueError unless d is the dimension of V, or at least rank(G)."""
+        if self.V is not None and d != np.shape(self.V)[1]:
+            raise ValueError(f"d must be {np.shape(self.V)[1]}, the dimension of V, got {d}")
+        super().check_dimension(d)
+
+    def vectors(self, d: int) -> Array:
+        """Return V, shape (k, d): [L, 0], or the vectors that were given (not copied)."""
+        if self.V is None:
+            return super().vectors(d)
+        self.check_dimension(_checks.integer(d, "d"))
+        return self.V  # type: ignore[return-value]
+
+    def _content(self) -> tuple[object, ...]:
+        return _checks.content((self.V, self.gram))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, IndexVectors):
+            return NotImplemented
+        return self._content() == other._content()
+
+    def __hash__(self) -> int:
+        return hash(self._content())
+
+    def __repr__(self) -> str:
+        given = f"V of shape {np.shape(self.V)}" if self.V is not None else "gram"
+        return f"IndexVectors(k={self.k}, rank={self.rank}, from {given})"
+
+
+def _check_gram(value: ArrayLike | None) -> Array:
+    matrix = _checks.array(value, "gram", ("k", "k"))
+    if matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"gram must have shape (k, k), got {matrix.shape}")
+    if np.max(np.abs(matrix - matrix.T)) > 1e-8:
+        raise ValueError("gram must be symmetric, got entries that differ from their transpose")
+    diagonal = np.diag(matrix)
+    worst = int(np.argmax(np.abs(diagonal - 1.0)))
+    if abs(diagonal[worst] - 1.0) > _checks.UNIT_TOLERANCE:
+        raise ValueError(f"gram must have a unit diagonal, got {diagonal[worst]:.9g} at {worst}")
+    scale = 1.0 / np.sqrt(diagonal)
+    matrix = matrix * scale[:, None] * scale
+    lowest = float(np.linalg.eigvalsh(0.5 * (matrix + matrix.T))[0])
+    if lowest < -1e-8:
+        raise ValueError(f"gram must be positive semi-definite, got an eigenvalue {lowest:.3g}")
+    return matrix

@@ -1,0 +1,200 @@
+"""The main job: claims hold, a broken psi is seen, what is written stands alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import hermiteflow as hf
+import numpy as np
+import pytest
+
+xr = pytest.importorskip("xarray")
+pytest.importorskip("matplotlib")
+
+from hermiteflow import claims, cli, plot, report  # noqa: E402
+
+SEED = 20
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """One quick run from the command line."""
+    out = tmp_path_factory.mktemp("reproduce") / "deep" / "er"
+    status = cli.main(["reproduce", "--quick", "--out", str(out), "--seed", str(SEED)])
+    return out, status
+
+
+def test_every_claim_holds(run: tuple[Path, int]) -> None:
+    out, status = run
+    summary = json.loads((out / "claims.json").read_text())
+    failing = [row for row in summary["rows"] if not row["holds"]]
+    assert failing == []
+    assert status == 0
+    assert {row["claim"] for row in summary["rows"]} == set("abcde")
+    assert summary["seed"] == SEED
+
+
+def test_the_table_is_complete(run: tuple[Path, int]) -> None:
+    out, _ = run
+    text = (out / "table.txt").read_text()
+    rows = json.loads((out / "claims.json").read_text())["rows"]
+    assert text.splitlines()[0].split() == ["claim", "quantity", "theory", "measured", "holds"]
+    assert len(re.findall(r"^\([a-e]\)", text, re.MULTILINE)) == len(rows)
+    for row in rows:
+        assert row["measured"] in text
+
+
+def test_the_data_open_again(run: tuple[Path, int]) -> None:
+    out, _ = run
+    files = sorted((out / "data").iterdir())
+    names = {f"claim_{key}_{name}.nc" for key in "abcde" for name in claims.plan(quick=True)[key]}
+    assert {path.name for path in files} == names
+    for path in files:
+        with xr.open_dataset(path, engine="h5netcdf") as ds:
+            assert json.loads(ds.attrs["seed"])["entropy"] == str(SEED)
+            assert json.loads(ds.attrs["config"])
+            assert json.loads(ds.attrs["versions"])["hermiteflow"] == hf.__version__
+            assert ds.attrs["time_unit"]
+
+
+def test_figures_are_there(run: tuple[Path, int]) -> None:
+    out, _ = run
+    for key in "abcde":
+        svg = (out / "figures" / f"claim_{key}.svg").read_text()
+        assert "<svg" in svg
+        assert not external(svg)
+        png = (out / "figures" / f"claim_{key}.png").read_bytes()
+        assert png.startswith(b"\x89PNG")
+    assert not list(out.rglob("*.part"))
+
+
+def external(text: str) -> list[str]:
+    """Whatever makes a browser ask another host; XML namespaces do not."""
+    attribute = r"""(?:src|href|action|data|srcset)\s*=\s*["'](?!data:|#)([^"']*)"""
+    url = r"""url\(\s*["']?(?!#|data:)([^)]*)"""
+    return re.findall(f"{attribute}|{url}|(@import)|(<script)|(<!DOCTYPE[^>]*http)", text, re.I)
+
+
+def test_the_report_stands_alone(run: tuple[Path, int]) -> None:
+    out, _ = run
+    page = (out / "report.html").read_text()
+    assert not external(page)
+    assert "default-src 'none'" in page
+    images = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", page)
+    assert len(images) == 5
+    for image in images:
+        assert not external(base64.b64decode(image).decode())
+    assert f"seed {SEED}" in page
+    assert hf.__version__ in page
+    assert "hermiteflow reproduce --quick" in page
+    for row in json.loads((out / "claims.json").read_text())["rows"]:
+        assert row["theory"].replace(">", "&gt;") in page
+
+
+def test_the_check_for_external_references_sees_them() -> None:
+    for bad in (
+        '<img src="https://x.org/a.png">',
+        "<style>@import 'a.css'</style>",
+        "<p style='background: url(http://x.org/a)'>",
+        "<script>1</script>",
+    ):
+        assert external(bad)
+
+
+# ------------------------------------------------------------------ a broken psi is seen
+
+#: Coverage does not know the degree, so that a wrong one must show in every other claim.
+FAULTS = [("exponent", key) for key in "abde"] + [("sign", key) for key in "abcde"]
+
+
+def exponent(link: Any) -> Any:
+    """Each degree one too high."""
+    series = link.coefficients(8)
+    return hf.hermite({int(p) + 1: float(series[p]) for p in np.flatnonzero(series)})
+
+
+def break_psi(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    intact = hf.CorrelationFlow
+
+    def broken(targets: Any, link: Any) -> Any:
+        if fault == "exponent":
+            return intact(targets, exponent(link))
+        return intact(targets, link, student=-1.0 * link)
+
+    monkeypatch.setattr(hf, "CorrelationFlow", broken)
+
+
+@pytest.mark.filterwarnings("ignore::hermiteflow.SolveWarning")
+@pytest.mark.parametrize(("fault", "key"), FAULTS)
+def test_a_broken_psi_fails(fault: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_psi(monkeypatch, fault)
+    claim = claims.run_claim(key, quick=True, seed=SEED)
+    assert not claim.holds
+
+
+def test_the_exit_status_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    title = claims.CLAIMS["d"][0]
+    row = claims.Row(claim="d", quantity="q", theory="1", measured="2", holds=False)
+
+    def failing(key: str, **_: Any) -> claims.Claim:
+        return claims.Claim(key=key, title=title, rows=(row,), datasets={})
+
+    monkeypatch.setattr(claims, "run_claim", failing)
+    monkeypatch.setattr(report, "write", lambda *_, **__: [])
+    assert cli.main(["reproduce", "--quick", "--out", str(tmp_path)]) == 1
+    assert "0 of 5 claims hold" in capsys.readouterr().out
+
+
+def test_a_full_disk_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = claims.Row(claim="d", quantity="q", theory="1", measured="2", holds=True)
+
+    def holding(key: str, **_: Any) -> claims.Claim:
+        return claims.Claim(key=key, title="t", rows=(row,), datasets={})
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(claims, "run_claim", holding)
+    monkeypatch.setattr(report, "write", full)
+    assert cli.main(["reproduce", "--out", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1
+    assert "No space left on device" in err
+    assert "(d)" in out  # what was computed is not lost
+
+
+def test_a_failed_neuron_fails_its_row() -> None:
+    from hermiteflow import _judges
+
+    row = _judges._row("a", "q", "t", "1", True, failures=3)
+    assert not row.holds
+    assert "3 neurons failed" in row.measured
+
+
+def test_an_unknown_claim_is_named() -> None:
+    with pytest.raises(ValueError, match="'z'"):
+        claims.run_claim("z")
+
+
+def test_plots_make_axes_of_their_own(
+    run: tuple[Path, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    with xr.open_dataset(run[0] / "data" / "claim_c_coverage.nc", engine="h5netcdf") as ds:
+        ax = plot.coverage(ds)
+        assert plot.coverage_linear(ds, ax=ax) is ax
+        assert ax.get_xlabel()
+        assert ax.get_ylabel()
+    plt.close(ax.figure)
