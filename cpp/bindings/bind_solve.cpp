@@ -105,8 +105,14 @@ py::tuple classify(const FlowSpec& spec, const Array& second_layer, const Array&
     double* const point = points.mutable_data(i);
     std::copy_n(m.data(i), k, point);
     const double a = second_layer.data()[i];
-    landscape.settle(a, point);
     double lambda = 0.0;
+    if (landscape.vanished(a, point)) {  // a degenerate set, not a point
+      negative.mutable_data()[i] = 0;
+      zero.mutable_data()[i] = k;
+      lambdas.mutable_data()[i] = lambda;
+      continue;
+    }
+    landscape.settle(a, point);
     const double slack = landscape.slack(a, point);
     const Index below = landscape.count_below(a, point, -slack, &lambda);
     negative.mutable_data()[i] = below;

@@ -104,7 +104,28 @@ double Landscape::speed(Index neuron, const double* m) const {
     moved += f[j] * f[j];
     pulled += pull[j] * pull[j];
   }
-  return pulled > 0.0 ? std::sqrt(moved / pulled) : 1.0;
+  const double pull_size = std::max(std::sqrt(pulled), vanishing * reach(coupling(neuron), m));
+  return pull_size > 0.0 ? std::sqrt(moved) / pull_size : 1.0;
+}
+
+double Landscape::reach(double a, const double* m) const {
+  const Slope& s = flow_.slope;
+  if (s.terms == 1) return 0.0;
+  double square = 0.0, sum = 0.0;
+  for (Index j = 0; j < k(); ++j) square += m[j] * m[j];
+  const double size = std::sqrt(square), x = s.stride == 2 ? square : size;
+  for (Index i = s.terms - 1; i >= 0; --i) sum = sum * x + std::fabs(s.coefficients[i]);
+  return std::fabs(a) * weight_max_ * sum * std::pow(size, static_cast<double>(s.power));
+}
+
+bool Landscape::vanished(double a, const double* m) const {
+  double square = 0.0;
+  for (Index j = 0; j < k(); ++j) {
+    double first, second;
+    slopes(m[j], &first, &second);
+    square += first * first * flow_.target_weights[j] * flow_.target_weights[j];
+  }
+  return std::fabs(a) * std::sqrt(square) < 1e-2 * vanishing * reach(a, m);
 }
 
 // The point of the unit sphere of span(V) nearest to where m points.
@@ -212,6 +233,15 @@ double Landscape::slack(double a, const double* m) const {
 
 Verdict Landscape::judge(Index neuron, const double* m) const {
   const double a = coupling(neuron);
+  if (vanished(a, m)) {  // (11) with m . g = 0: no negative direction where every term is >= 0
+    bool positive = true;
+    for (Index j = 0; j < k(); ++j) {
+      double first, second;
+      slopes(m[j], &first, &second);
+      positive = positive && a * flow_.target_weights[j] * second <= 0.0;
+    }
+    return {positive, Eigen::Map<const Vector>(m, k()).cwiseAbs().maxCoeff()};
+  }
   Vector here = Eigen::Map<const Vector>(m, k());
   settle(a, here.data());
   const double limit = slack(a, here.data());

@@ -101,7 +101,7 @@ def plan(*, quick: bool) -> dict[str, dict[str, Any]]:
         "d": {"threshold": ex.ThresholdConfig(n=1000 if quick else 10_000, **common)},
     }
     near = tuple(ex.TargetSpec(kind="random", dimension=size) for size in (1000, 10_000))
-    learning = {"batches": 200 if quick else 400, "ratios": (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)}
+    learning = {"batches": 120 if quick else 400, "ratios": (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)}
     configs["e"] = {
         "nearly_orthogonal": ex.CoverageConfig(
             targets=near, k=(20,) if quick else (20, 50), d=1e4, **learning, **common

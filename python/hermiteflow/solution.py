@@ -100,9 +100,9 @@ class Solution:
     rejected: NDArray[np.int64]
 
     @property
-    def success(self) -> NDArray[np.bool_]:
-        """Whether each neuron came to an end of the flow, shape (n,)."""
-        return np.isin(self.status, SUCCESSES)
+    def success(self) -> np.bool_:
+        """Whether every neuron came to an end of the flow; `status` tells which did not."""
+        return np.all(np.isin(self.status, SUCCESSES))
 
     def counts(self) -> dict[str, int]:
         """Return the number of neurons by name of status."""

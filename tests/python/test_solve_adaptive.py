@@ -31,13 +31,14 @@ def close(first: Array, second: Array, atol: float = 1e-10) -> None:
 # ------------------------------------------------------------------ against exact solutions
 
 
+@pytest.mark.parametrize("method", ["tsit5", "dopri5", "dop853"])
 @pytest.mark.parametrize("p", [2, 3, 4, 5])
-def test_the_exact_solution_is_met(p: int) -> None:
+def test_the_exact_solution_is_met(p: int, method: str) -> None:
     m0 = hf.random_overlaps(hf.Orthonormal(k=4), n=16, d=40, seed=p)
     escapes = np.array([hf.exact.orthonormal_hitting_time(p, 1.0, row, 0.5) for row in m0])
     median = float(np.median(escapes[np.isfinite(escapes)]))
     for t_end in median * np.array([0.1, 0.7, 1.0, 1.3]):
-        sol = hf.solve(pure(p), overlaps=m0, t_end=t_end, **TIGHT)
+        sol = hf.solve(pure(p), overlaps=m0, t_end=t_end, method=method, **TIGHT)
         reference = exact(p, m0, t_end)
         assert np.all(sol.t_final == t_end)
         close(sol.overlaps, reference)
@@ -112,7 +113,7 @@ def test_scipy_agrees(name: str) -> None:
     )
     t = np.array([0.0, 0.5, 1.0, 2.0])
     reference = dop853(W @ V.T, G, slope, a, b, t=t)
-    for start in ({"overlaps": W @ V.T}, {"weights": W}, {"weights": W, "reduce": False}):
+    for start in ({"overlaps": W @ V.T}, {"weights": W}):
         sol = hf.solve(flow, t_end=2.0, **start, **TIGHT)
         close(sol.overlaps, reference[:, -1])
         if "weights" in start:
@@ -131,11 +132,11 @@ def test_scipy_agrees(name: str) -> None:
 
 
 def test_hitting_times() -> None:
-    m0 = hf.random_overlaps(hf.Orthonormal(k=4), n=24, d=60, seed=1)
+    m0 = hf.random_overlaps(hf.Orthonormal(k=2), n=24, d=60, seed=1)
     levels = [0.1, 0.5, 0.9, 0.999]
     for p in (3, 4):
         sol = hf.solve(
-            pure(p), overlaps=m0, t_end=60.0, rtol=1e-11, atol=1e-15,
+            pure(p, k=2), overlaps=m0, t_end=60.0, rtol=1e-11, atol=1e-15,
             events={"rise": hf.HittingTime(levels), "half": hf.HittingTime(0.5)},
         )  # fmt: skip
         assert sol.events["rise"].shape == (24, 4)
@@ -143,15 +144,14 @@ def test_hitting_times() -> None:
         times = np.array([[hf.exact.orthonormal_hitting_time(p, 1.0, row, x) for x in levels]
                           for row in m0])  # fmt: skip
         times[times > 60.0] = math.nan
-        assert (np.isnan(times).sum() > 0) == (p == 3)  # the trapped ones of odd p
+        assert 0 < np.isnan(times).sum() < times.size  # trapped, or too slow
 
         def same(found: Array, reference: Array) -> None:
             np.testing.assert_allclose(found, reference, rtol=1e-8, atol=0)
 
         same(sol.events["rise"], times)
         same(sol.events["half"], times[:, 1])
-        faults = [2 * times, times[:, ::-1]] + [np.nan_to_num(times)] * (p == 3)
-        for fault in faults:
+        for fault in (2 * times, times[:, ::-1], np.nan_to_num(times)):
             with pytest.raises(AssertionError):
                 same(sol.events["rise"], fault)
 
@@ -180,7 +180,7 @@ def test_the_plateau_is_never_convergence(p: int, d: int) -> None:
     m0 = m0[m0.max(axis=1) > 0] if p % 2 else m0
     sol = hf.solve(pure(p, k=5), overlaps=m0)
     assert np.all(sol.status == hf.Status.converged)
-    assert sol.success
+    assert np.all(sol.success)
     nearest = np.argmax(np.abs(m0) if p % 2 == 0 else m0, axis=1)
 
     def found(index: Array) -> None:
@@ -233,6 +233,42 @@ def test_average_minimum_of_equiangular_vectors_has_no_index() -> None:
     close(sol.overlaps, np.full((2, 4), average), 1e-5)
 
 
+def test_a_zero_of_the_slope_attracts() -> None:
+    """psi' vanishes at u < 0, where |dm/dt| and |G g| die together: t_end is still reached."""
+    root = -0.11075563
+    c = hermite_coefficients(MIXED, 4) ** 2
+    assert abs(series(c, 1)(root)) < 1e-8
+    assert series(c, 2)(root) < 0
+    flow = hf.CorrelationFlow(hf.Orthonormal(k=1), MIXED)
+    for rtol in (1e-4, 1e-8):
+        sol = hf.solve(flow, overlaps=[[-0.05]], t_end=500.0, rtol=rtol)
+        assert sol.status[0] == hf.Status.t_end
+        close(sol.overlaps, [[root]], 1e-7)
+        assert sol.steps[0] < 5000
+
+
+def test_a_first_degree_pulls_away_from_zero() -> None:
+    """With p* = 1 the plateau m = 0 is no fixed point, however small the start."""
+    flow = hf.CorrelationFlow(hf.Orthonormal(k=2), hf.hermite({1: 0.5, 3: 1.0}))
+    slope = series([0.0, 0.25, 0.0, 1.0], 1)
+    reference = dop853(np.zeros((1, 2)), np.eye(2), slope, np.ones(1), np.ones(2), t=[0.0, 1.0])
+    for size in (1e-3, 1e-9, 1e-100, 0.0):
+        m0 = np.array([[size, -size / 2]])
+        sol = hf.solve(flow, overlaps=m0, t_end=1.0)
+        assert sol.status[0] == hf.Status.t_end
+        close(sol.overlaps, reference[:, -1], 1e-6 + 4 * size)
+    assert np.all(hf.solve(flow, overlaps=[[0.0, 0.0]]).status == hf.Status.converged)
+
+
+@pytest.mark.parametrize("p", [3, 4, 5])
+def test_a_fixed_point_is_kept(p: int) -> None:
+    """A maximum (-v_1 for odd p), a saddle, a minimum: an exact start stays, for any time."""
+    points = np.array([[-1.0, 0.0], [0.5**0.5, 0.5**0.5], [1.0, 0.0]])
+    sol = hf.solve(pure(p, k=2), overlaps=points, t_end=1e4)
+    assert np.all(sol.status == hf.Status.t_end)
+    close(sol.overlaps, points, 1e-6)
+
+
 # ------------------------------------------------------------------ statuses
 
 
@@ -264,7 +300,7 @@ def test_failures_come_back_with_one_warning() -> None:
     assert len(record) == 1
     assert np.all(sol.status == hf.Status.max_steps)
     assert np.all(sol.steps <= 3)
-    assert not sol.success
+    assert not np.any(sol.success)
     assert sol.overlaps.shape == (6, 3)
     assert all(isinstance(status.message, str) and status.message for status in hf.Status)
     names = {
@@ -284,7 +320,7 @@ def test_success_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         sol = hf.solve(pure(4, k=3), overlaps=m0, t_end=1.0)
-    assert sol.success
+    assert np.all(sol.success)
     assert np.all(sol.status == hf.Status.t_end)
     assert sol.weights is None
     for name, shape in (("t_final", (6,)), ("overlaps", (6, 3)), ("status", (6,)), ("steps", (6,)),
@@ -302,7 +338,7 @@ def test_bits_do_not_depend_on_threads_or_batch(name: str) -> None:
         "equiangular": hf.Equiangular(k=7, beta=0.1),
         "general": hf.random_index_vectors(k=7, d=30, seed=0),
     }[name]
-    flow = hf.CorrelationFlow(targets, MIXED)
+    flow = hf.CorrelationFlow(targets, hf.hermite({3: 1.0, 4: 0.5}))
     m0 = hf.random_overlaps(targets, n=130, d=10_000, seed=1)
     options = {"events": {"hit": hf.HittingTime([0.2, 0.5])}, "t_end": 500.0, "rtol": 1e-7}
 
@@ -352,6 +388,7 @@ def test_solutions_are_values() -> None:
         ({"max_steps": 0}, "max_steps"),
         ({"save_at": [2.0, 1.0]}, "save_at"),
         ({"save_at": [-1.0]}, "save_at"),
+        ({"weights": np.eye(2), "overlaps": None, "reduce": False}, "reduce=False"),
         ({"method": "tsit6"}, r"method .*did you mean"),
         ({"step": 0.1}, "step"),
         ({"n_threads": 0}, "n_threads"),

@@ -16,6 +16,8 @@ class Landscape {
   Verdict judge(Index neuron, const double* m) const;
   bool trapped(Index neuron, const double* m, double outside) const;
 
+  // Is psi' zero at every overlap (a degenerate set, m . g = 0)?
+  bool vanished(double a, const double* m) const;
   // Puts m on the unit sphere of span(V) and, where Newton's method works, on the fixed point.
   void settle(double a, double* m) const;
   // Eigenvalues within this of zero are not told from zero.
@@ -29,6 +31,7 @@ class Landscape {
  private:
   Flow flow_;
   const double* outside_;
+  double reach(double a, const double* m) const;  // |g| without cancellation in psi'
   double negative_, positive_;  // largest row sums of the off-diagonal parts of G
   double weight_min_, weight_max_;
 

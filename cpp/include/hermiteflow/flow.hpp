@@ -12,6 +12,7 @@ template <int L, int Q>
 struct PureSlope {
   double c;
   explicit PureSlope(const Slope& slope) : c(slope.coefficients[0]) {}
+  static constexpr bool may_vanish = false;
   Lane<L> operator()(const Lane<L>& u) const {
     if constexpr (Q == 1) return c * u;
     if constexpr (Q == 2) return c * (u * u);
@@ -24,6 +25,19 @@ template <int L>
 struct SeriesSlope {
   Slope slope;
   explicit SeriesSlope(const Slope& s) : slope(s) {}
+  static constexpr bool may_vanish = true;  // at overlaps other than 0
+  // What |psi'(u)| could be without cancellation, at |u|^2 = `square`; 0 for one term.
+  Lane<L> reach(const Lane<L>& square) const {
+    if (slope.terms == 1) return Lane<L>::Zero();
+    const Lane<L> size = square.sqrt(), x = slope.stride == 2 ? square : size;
+    Lane<L> sum = Lane<L>::Zero();
+    for (Index i = slope.terms - 1; i >= 0; --i) {
+      const double c = slope.coefficients[i];
+      sum = sum * x + (c < 0 ? -c : c);
+    }
+    for (Index i = 0; i < slope.power; ++i) sum *= size;
+    return sum;
+  }
   Lane<L> operator()(const Lane<L>& u) const {
     const double* c = slope.coefficients;
     Lane<L> sum = Lane<L>::Constant(c[slope.terms - 1]);

@@ -40,6 +40,10 @@ class Stepper {
       return rows_here;
     };
     for (Index i = 0; i < rows(size_, frame) * L; ++i) scratch[i] = 0.0;
+    for (Index r = 0; r < size_; ++r) {
+      const double size = b_[r] < 0 ? -b_[r] : b_[r];
+      b_max_ = size > b_max_ ? size : b_max_;
+    }
     y = take();
     z = take();
     for (auto& rows_here : k) rows_here = take();
@@ -192,6 +196,7 @@ class Stepper {
   Gram gram_;
   SlopeLaw law_;
   const double* b_;
+  double b_max_ = 0.0;
   double *g_, *f_, *extra_, *alpha_extra_;
   Row kt_[dense_stages], ks_[dense_stages];
   Row lambda_, weight_;
@@ -257,12 +262,19 @@ class Stepper {
     }
     if constexpr (T::adaptive) {
       lambda_ = mg / norm2 + mg.abs() * (norm2 - 1.0);
-      const Row size2 = a * a * sums_.gg;
+      Row size2 = a * a * sums_.gg;
+      if constexpr (SlopeLaw::may_vanish) size2 += floor2();
       weight_ = (size2 > 0.0).select((sums_.mm / size2).sqrt(), Row::Ones());
     } else {
       lambda_ = mg;
       weight_ = Row::Ones();
     }
+  }
+
+  // Keeps rho = |g| / |m| away from zero where psi' vanishes.
+  Row floor2() const {
+    const Row force = (vanishing * b_max_) * a * law_.reach(sums_.mm);
+    return force * force;
   }
 
   void reduce(const double* m, const double* alpha_here, const Row& s_here) {
@@ -380,6 +392,7 @@ class Stepper {
                beta * (2.0 * (1.0 - beta) + n * beta) * sums_.g * sums_.g;
     }
     pull2 = a * a * pulled;
+    if constexpr (SlopeLaw::may_vanish) pull2 = pull2.max(floor2());
     if constexpr (T::adaptive) {
       const Row scale = (rtol * t_new).inverse();
       Row sum = T::e[0] * kt_[0];

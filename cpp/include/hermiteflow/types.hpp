@@ -44,6 +44,10 @@ struct Slope {
   double sign_left, reach_left;
 };
 
+// Where psi' vanishes away from 0, forces below this share of its terms count as zero: there the
+// flow comes to rest on a degenerate set, m . g = 0.
+inline constexpr double vanishing = 1e-3;
+
 // Gradient flow of the correlation loss: one neuron obeys dm/dt = G g - (m . g) m,
 // g_j = a b_j psi'(m_j), MATH (4).
 struct Flow {

@@ -78,7 +78,7 @@ class SearchTimeConfig:
     d: tuple[float, ...] = tuple(10.0**e for e in range(3, 13))
     n: int = 2000
     level: float = 0.3
-    horizon: float = 1e6
+    horizon: float = 1e3
     quantiles: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 0.9)
     d_fit: float = 1e6
     replicates: int = 4000
@@ -126,9 +126,10 @@ def search_time(
     xarray.Dataset
         ``hitting_time (link, targets, d, neuron)`` in the time unit of the flow, ``+inf`` for
         neurons that do not arrive before the horizon; ``time_quantile (link, targets, d,
-        quantile)``; ``median_time`` with the interval ``median_low, median_high``; ``power (link, targets,
-        limit)``, the slope of log median time on log d, and ``log_rate``, the slope of the median
-        time itself on log d, each with its bootstrap interval (limit = estimate, low, high).
+        quantile)``; ``median_time`` with the interval ``median_low, median_high``; ``power
+        (link, targets, limit)``, the slope of log median time on log d, and ``log_rate``, the
+        slope of the median time itself on log d, each with its bootstrap interval (limit =
+        estimate, low, high).
 
     Raises
     ------
