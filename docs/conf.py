@@ -1,10 +1,13 @@
 """Sphinx configuration; builds without network: `sphinx-build -W --keep-going docs docs/_build`."""
 
+import re
 from pathlib import Path
+from typing import Any
 
-import hermiteflow
 from sphinx.application import Sphinx
 from sphinx.util import logging
+
+import hermiteflow
 
 project = "hermiteflow"
 author = "The hermiteflow developers"
@@ -42,9 +45,30 @@ def _every_public_name_is_documented(app: Sphinx) -> None:
     """Warn (an error under -W) about public names that api.md does not list."""
     listed = Path(app.srcdir, "api.md").read_text().split()
     for name in hermiteflow.__all__:
-        if name not in listed and not name.startswith("__"):
+        if not {name, f"hermiteflow.{name}"} & set(listed):
             logging.getLogger(__name__).warning("api.md does not list hermiteflow.%s", name)
 
 
+def _plain(line: str) -> str:
+    """Return a line whose bars and stars stand for themselves, and whose pages are links."""
+    if "docs/mathematics" in line:
+        line = re.sub(r"\((\d+)\)", r":eq:`eq-\1`", line)
+    line = re.sub(r"docs/(mathematics|solver)", r":doc:`/\1`", line)
+    pieces = re.split(r"(`+[^`]*`+)", line)  # code and links stay as they are
+    pieces[::2] = [re.sub(r"([|*])", r"\\\1", piece) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+def _plain_docstring(*event: Any) -> None:
+    """Let docstrings be read as plain text: |m| is a modulus, f* a function."""
+    lines: list[str] = event[-1]
+    in_example = False
+    for i, line in enumerate(lines):
+        in_example = bool(line.strip()) and (in_example or line.lstrip().startswith(">>>"))
+        if not in_example:
+            lines[i] = _plain(line)
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", _plain_docstring, priority=400)
     app.connect("builder-inited", _every_public_name_is_documented)

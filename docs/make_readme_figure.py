@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-import hermiteflow as hf
 import matplotlib
 import numpy as np
+
+import hermiteflow as hf
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -50,7 +51,11 @@ def main() -> None:
         ylabel="time $t$ until an overlap is 1/2",
         title="Search phase: 400 neurons a point, 10 orthonormal index vectors, link $h_{p^*}$",
     )
-    axes.legend(frameon=False, title="median, quartiles (band), theory (line)", title_fontsize=9)
+    axes.legend(
+        frameon=False,
+        title="median, quartiles (band), slope of theory\nthrough the last point (line)",
+        title_fontsize=9,
+    )
     figure.savefig(OUT, dpi=150)
     print(f"{OUT}: {OUT.stat().st_size / 1000:.0f} kB")
 

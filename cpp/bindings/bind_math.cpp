@@ -62,8 +62,9 @@ void bind_math(py::module_& module) {
       [](std::array<std::uint64_t, 2> key, double freedom, py::ssize_t count) {
         Array out(count);
         for (py::ssize_t i = 0; i < count; ++i)
-          out.mutable_data()[i] = Stream({{key[0], key[1]}}, static_cast<std::uint64_t>(i),
-                                         StreamTag::overlaps).chi_squared(freedom);
+          out.mutable_data()[i] =
+              Stream({{key[0], key[1]}}, static_cast<std::uint64_t>(i), StreamTag::overlaps)
+                  .chi_squared(freedom);
         return out;
       },
       py::arg("key"), py::arg("freedom"), py::arg("count"), "Draws for tests of the generator.");

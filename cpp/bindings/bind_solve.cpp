@@ -11,12 +11,17 @@ namespace {
 FlowSpec make_flow(int kind, Index k, double beta, MaybeArray matrix, MaybeArray factor,
                    Index power, Index stride, Array coefficients, std::array<double, 4> signs,
                    Array target_weights) {
-  FlowSpec spec{{}, std::move(matrix), std::move(factor), std::move(coefficients),
-                std::move(target_weights)};
-  spec.flow.gram = {static_cast<GramKind>(kind), k, beta, data_or_null(spec.matrix),
-                    data_or_null(spec.factor), spec.factor ? spec.factor->shape(1) : k};
-  spec.flow.slope = {power,    stride,   spec.coefficients.shape(0), spec.coefficients.data(),
-                     signs[0], signs[1], signs[2],                   signs[3]};
+  FlowSpec spec{
+      {}, std::move(matrix), std::move(factor), std::move(coefficients), std::move(target_weights)};
+  spec.flow.gram = {static_cast<GramKind>(kind),
+                    k,
+                    beta,
+                    data_or_null(spec.matrix),
+                    data_or_null(spec.factor),
+                    spec.factor ? spec.factor->shape(1) : k};
+  spec.flow.slope = {
+      power,    stride,  spec.coefficients.shape(0), spec.coefficients.data(), signs[0], signs[1],
+      signs[2], signs[3]};
   spec.flow.second_layer = nullptr;
   spec.flow.target_weights = spec.target_weights.data();
   return spec;
@@ -68,11 +73,10 @@ py::dict solve(const FlowSpec& spec, const MaybeArray& second_layer, const Array
   auto hits = filled<double>({n, n_levels}, nan), converged = filled<double>({n}, nan);
   auto path = filled<double>({n, n_save, k}, nan);
   auto frames = filled<double>({frame ? n : 0, k + 1}, 0.0);
-  const Result result{final_time.mutable_data(), ends.mutable_data(),
-                      status.mutable_data(),     steps.mutable_data(),
-                      rejected.mutable_data(),   hits.mutable_data(),
-                      converged.mutable_data(),  path.mutable_data(),
-                      frame ? frames.mutable_data() : nullptr};
+  const Result result{
+      final_time.mutable_data(), ends.mutable_data(),     status.mutable_data(),
+      steps.mutable_data(),      rejected.mutable_data(), hits.mutable_data(),
+      converged.mutable_data(),  path.mutable_data(),     frame ? frames.mutable_data() : nullptr};
   PythonPoll poll(progress);
   {
     const py::gil_scoped_release released;
@@ -126,9 +130,9 @@ py::tuple classify(const FlowSpec& spec, const Array& second_layer, const Array&
 
 void bind_solve(py::module_& module) {
   py::class_<FlowSpec>(module, "FlowSpec")
-      .def(py::init(&make_flow), py::arg("kind"), py::arg("k"), py::arg("beta"),
-           py::arg("matrix"), py::arg("factor"), py::arg("power"), py::arg("stride"),
-           py::arg("coefficients"), py::arg("signs"), py::arg("target_weights"));
+      .def(py::init(&make_flow), py::arg("kind"), py::arg("k"), py::arg("beta"), py::arg("matrix"),
+           py::arg("factor"), py::arg("power"), py::arg("stride"), py::arg("coefficients"),
+           py::arg("signs"), py::arg("target_weights"));
   module.def("solve", &solve, py::arg("flow"), py::arg("second_layer"), py::arg("overlaps"),
              py::arg("outside"), py::arg("method"), py::arg("t_end"), py::arg("step"),
              py::arg("rtol"), py::arg("atol"), py::arg("max_steps"), py::arg("renormalize"),

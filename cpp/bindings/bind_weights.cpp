@@ -33,8 +33,8 @@ FullProblem full_problem(const FlowSpec& spec, const MaybeArray& second_layer, c
   return full;
 }
 
-Array gradient(const FlowSpec& spec, const MaybeArray& second_layer, const Array& v,
-               const Array& w, int threads) {
+Array gradient(const FlowSpec& spec, const MaybeArray& second_layer, const Array& v, const Array& w,
+               int threads) {
   const Index n = w.shape(0);
   Array out({n, w.shape(1)});
   const FullProblem full = full_problem(spec, second_layer, v, w.data());
@@ -44,8 +44,8 @@ Array gradient(const FlowSpec& spec, const MaybeArray& second_layer, const Array
   return out;
 }
 
-void rk4(const FlowSpec& spec, const MaybeArray& second_layer, const Array& v, Array w,
-         double step, double t_end, bool renormalize, int threads, const py::object& progress) {
+void rk4(const FlowSpec& spec, const MaybeArray& second_layer, const Array& v, Array w, double step,
+         double t_end, bool renormalize, int threads, const py::object& progress) {
   const Index n = w.shape(0);
   double* const target = w.mutable_data();
   const FullProblem full = full_problem(spec, second_layer, v, target);
@@ -68,8 +68,8 @@ void bind_weights(py::module_& module) {
              py::arg("v").noconvert(), py::arg("w").noconvert(), py::arg("threads"),
              "Riemannian gradient (n, d) of MATH (2).");
   module.def("weights_rk4", &rk4, py::arg("flow"), py::arg("second_layer"),
-             py::arg("v").noconvert(), py::arg("w").noconvert(), py::arg("step"),
-             py::arg("t_end"), py::arg("renormalize"), py::arg("threads"), py::arg("progress"),
+             py::arg("v").noconvert(), py::arg("w").noconvert(), py::arg("step"), py::arg("t_end"),
+             py::arg("renormalize"), py::arg("threads"), py::arg("progress"),
              "RK4 on all d coordinates, in place in w.");
 }
 

@@ -44,16 +44,18 @@ PYBIND11_MODULE(_core, module) {
   module.doc() = "C++ core of hermiteflow. Arguments are checked in Python, by _checks.py.";
   install_fork_handler();
   module.def("build_info", &build_info, "Compiler, instruction set in use, OpenMP.");
-  module.def("select_isa", [](const std::string& name) { return select_kernels(name.c_str()); },
-             py::arg("name"), "Use the kernels of one instruction set; False if not available.");
-  module.def("fma_peak", [](double seconds) { return kernels().fma_peak(seconds); },
-             py::arg("seconds"), py::call_guard<py::gil_scoped_release>(),
-             "GF/s of a multiply-add loop on one thread with the kernels in use.");
+  module.def(
+      "select_isa", [](const std::string& name) { return select_kernels(name.c_str()); },
+      py::arg("name"), "Use the kernels of one instruction set; False if not available.");
+  module.def(
+      "fma_peak", [](double seconds) { return kernels().fma_peak(seconds); }, py::arg("seconds"),
+      py::call_guard<py::gil_scoped_release>(),
+      "GF/s of a multiply-add loop on one thread with the kernels in use.");
   module.def("status_table", &status_entries, "(number, name, message) of each status.");
   bind_math(module);
   bind_starts(module);
+  bind_solve(module);  // first of the two: it binds FlowSpec
   bind_weights(module);
-  bind_solve(module);
 }
 
 }  // namespace hermiteflow::bindings

@@ -46,8 +46,8 @@ bool solve_ensemble(Problem problem, const Result& result, int threads, const Po
   int stop = 0;
   Timed timed{poll};
   const Control control{&ticket, &stop, &done, &Timed::call, &timed};
-  threads = static_cast<int>(
-      std::min<Index>(thread_count(threads), std::max<Index>(1, problem.n / 8)));
+  threads =
+      static_cast<int>(std::min<Index>(thread_count(threads), std::max<Index>(1, problem.n / 8)));
   std::vector<Scratch> scratch;  // taken here, so that a failure is not in a parallel region
   for (int i = 0; i < threads; ++i) scratch.push_back(make_scratch(table.solve_scratch(&problem)));
   on_each_thread(threads, [&](int thread) {

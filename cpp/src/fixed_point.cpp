@@ -80,15 +80,15 @@ double Landscape::field(double a, const double* m, double* g, double* curvature,
   }
   for (Index j = 0; j < k(); ++j) {
     switch (gram.kind) {
-      case GramKind::identity:
-        pull[j] = g[j];
-        break;
-      case GramKind::equiangular:
-        pull[j] = (1.0 - gram.beta) * g[j] + gram.beta * sum;
-        break;
-      default:
-        pull[j] = 0.0;
-        for (Index l = 0; l < k(); ++l) pull[j] += gram.matrix[j * k() + l] * g[l];
+    case GramKind::identity:
+      pull[j] = g[j];
+      break;
+    case GramKind::equiangular:
+      pull[j] = (1.0 - gram.beta) * g[j] + gram.beta * sum;
+      break;
+    default:
+      pull[j] = 0.0;
+      for (Index l = 0; l < k(); ++l) pull[j] += gram.matrix[j * k() + l] * g[l];
     }
     out[j] = pull[j] - mg * m[j];
   }

@@ -47,29 +47,29 @@ Index choose_law(const Ask& ask) {
   const Flow& flow = ask.problem->flow;
   const Slope& slope = flow.slope;
   switch (flow.gram.kind) {
-    case GramKind::identity:
-      if (slope.terms == 1 && slope.power == 2)
-        return perform<T, GramKind::identity, PureSlope<8, 2>, 8>(ask);
-      if (slope.terms == 1 && slope.power == 3)
-        return perform<T, GramKind::identity, PureSlope<8, 3>, 8>(ask);
-      return perform<T, GramKind::identity, SeriesSlope<8>, 8>(ask);
-    case GramKind::equiangular:
-      return perform<T, GramKind::equiangular, SeriesSlope<8>, 8>(ask);
-    default:
-      return perform<T, GramKind::general, SeriesSlope<16>, 16>(ask);
+  case GramKind::identity:
+    if (slope.terms == 1 && slope.power == 2)
+      return perform<T, GramKind::identity, PureSlope<8, 2>, 8>(ask);
+    if (slope.terms == 1 && slope.power == 3)
+      return perform<T, GramKind::identity, PureSlope<8, 3>, 8>(ask);
+    return perform<T, GramKind::identity, SeriesSlope<8>, 8>(ask);
+  case GramKind::equiangular:
+    return perform<T, GramKind::equiangular, SeriesSlope<8>, 8>(ask);
+  default:
+    return perform<T, GramKind::general, SeriesSlope<16>, 16>(ask);
   }
 }
 
 Index choose_method(const Ask& ask) {
   switch (ask.problem->method) {
-    case Method::rk4:
-      return choose_law<RK4>(ask);
-    case Method::dopri5:
-      return choose_law<DormandPrince5>(ask);
-    case Method::dop853:
-      return choose_law<DormandPrince853>(ask);
-    default:
-      return choose_law<Tsitouras5>(ask);
+  case Method::rk4:
+    return choose_law<RK4>(ask);
+  case Method::dopri5:
+    return choose_law<DormandPrince5>(ask);
+  case Method::dop853:
+    return choose_law<DormandPrince853>(ask);
+  default:
+    return choose_law<Tsitouras5>(ask);
   }
 }
 

@@ -33,11 +33,10 @@ void blocks_with_scratch(Index n, Index doubles, int threads, const Work& work) 
 void project_weights(Index n, Index k, Index d, const double* w, const double* v, double* out,
                      int threads) {
   const KernelTable& table = kernels();
-  blocks_with_scratch(n, table.block * (d + k), threads,
-                      [&](Index begin, Index end, double* scratch, int) {
-                        table.project(end - begin, k, d, w + begin * d, v, out + begin * k,
-                                      scratch);
-                      });
+  blocks_with_scratch(
+      n, table.block * (d + k), threads, [&](Index begin, Index end, double* scratch, int) {
+        table.project(end - begin, k, d, w + begin * d, v, out + begin * k, scratch);
+      });
 }
 
 void combine_weights(Index n, Index k, Index d, const double* s, const double* w,
@@ -64,7 +63,8 @@ bool weights_rk4(const FullProblem& problem, Index n, double step, double t_end,
   int stop = 0;
   blocks_with_scratch(n, table.full_scratch(problem.flow.gram.k, problem.d), threads,
                       [&](Index begin, Index end, double* scratch, int thread) {
-                        if (thread == 0 && !poll(begin)) __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+                        if (thread == 0 && !poll(begin))
+                          __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
                         table.full_rk4(&problem, step, t_end, renormalize, begin, end, weights,
                                        scratch, &stop);
                       });

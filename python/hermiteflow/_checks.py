@@ -96,7 +96,7 @@ def integer(value: object, name: str, *, low: int = 1, high: int | None = None) 
         raise TypeError(f"{wanted}, got {describe(value)}")
     if not isinstance(value, numbers.Integral) and not float(value).is_integer():
         raise ValueError(f"{wanted}, got {describe(value)}")
-    number = int(value)
+    number = int(value) if isinstance(value, numbers.Integral) else int(float(value))
     if number < low or (high is not None and number > high):
         raise ValueError(f"{wanted}, got {describe(value)}")
     return number

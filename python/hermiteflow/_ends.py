@@ -78,9 +78,7 @@ def _match(
     return np.where(same, best, -1)
 
 
-def _flow_from(
-    flow: CorrelationFlow, starts: Array, a: Array
-) -> tuple[Array, NDArray[np.bool_]]:
+def _flow_from(flow: CorrelationFlow, starts: Array, a: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Polished ends of the flow in span(V) from these overlaps, and whether it converged."""
     n = starts.shape[0]
     out = _core.solve(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .claims import Claim
 
-STYLE = {
+STYLE: Any = {
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,

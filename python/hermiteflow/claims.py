@@ -74,7 +74,7 @@ def plan(*, quick: bool) -> dict[str, dict[str, Any]]:
     ['a', 'b', 'c', 'd', 'e']
     """
     h3, h4 = hf.hermite(3), hf.hermite(4)
-    common = {"confidence": CONFIDENCE}
+    common: dict[str, Any] = {"confidence": CONFIDENCE}
     spread = ex.TargetSpec(kind="equiangular", beta=0.3)
     drawn = ex.TargetSpec(kind="random", dimension=100)
     configs: dict[str, dict[str, Any]] = {
@@ -93,7 +93,8 @@ def plan(*, quick: bool) -> dict[str, dict[str, Any]]:
         },
         "c": {
             "coverage": ex.CoverageConfig(
-                k=(5, 10, 20, 40) if quick else (5, 10, 20, 50, 100),
+                k=(5, 10, 20, 30) if quick else (5, 10, 20, 50, 100),
+                ratios=(0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5),
                 batches=200 if quick else 500,
                 **common,
             )
@@ -101,17 +102,21 @@ def plan(*, quick: bool) -> dict[str, dict[str, Any]]:
         "d": {"threshold": ex.ThresholdConfig(n=1000 if quick else 10_000, **common)},
     }
     near = tuple(ex.TargetSpec(kind="random", dimension=size) for size in (1000, 10_000))
-    learning = {"batches": 120 if quick else 400, "ratios": (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)}
+    learning: dict[str, Any] = {
+        "batches": 120 if quick else 400,
+        "ratios": (0.5, 1.0, 1.5, 2.0, 2.5, 3.0),
+        **common,
+    }
     configs["e"] = {
         "nearly_orthogonal": ex.CoverageConfig(
-            targets=near, k=(20,) if quick else (20, 50), d=1e4, **learning, **common
+            targets=near, k=(20,) if quick else (20, 50), d=1e4, **learning
         )
     }
     for p, link in ((3, h3), (4, h4)):
         fold = ex.pure_thresholds(p, 10)[1]
         leaning = tuple(ex.TargetSpec(kind="equiangular", beta=x * fold) for x in FOLDS)
         configs["e"][f"equiangular_p{p}"] = ex.CoverageConfig(
-            links=(link,), targets=leaning, k=(10,), d=1e4, **learning, **common
+            links=(link,), targets=leaning, k=(10,), d=1e4, **learning
         )
     return configs
 

@@ -204,7 +204,8 @@ def _info() -> str:
             return "missing: pip install 'hermiteflow[reproduce]'"
 
     lines = {"hermiteflow": str(hf.__version__)}
-    lines.update({key: str(value) for key, value in dict(hf.build_info()).items()})
+    build = dict(hf.build_info())
+    lines.update({key: str(value) for key, value in build.items() if key != "version"})
     lines.update({"python": platform.python_version(), "platform": platform.platform()})
     lines["processors"] = str(os.cpu_count())
     lines.update({name: version(name) for name in ("numpy", *EXTRA)})

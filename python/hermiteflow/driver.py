@@ -149,7 +149,7 @@ def solve(
             f"link must have a series of psi' that reaches the tolerance {rtol:g}, got a bound of "
             f"{tail / scale:.2g} on what lies beyond degree {flow.link.degree} (relative)"
         )
-    n, k = start.overlaps.shape
+    n = start.overlaps.shape[0]
     report = _reporter(progress, n)
     if not _checks.flag(reduce, "reduce"):
         return _solve_full(
@@ -237,7 +237,9 @@ def _start(
     if np.any(outside < 1e-12):
         over = inside > 1.0
         if np.any(over):
-            start = np.where(over[:, None], start / np.sqrt(np.maximum(inside, 1.0))[:, None], start)
+            start = np.where(
+                over[:, None], start / np.sqrt(np.maximum(inside, 1.0))[:, None], start
+            )
         outside = np.where(outside < 1e-12, 0.0, outside)
     flow.neurons(start.shape[0])
     return _Start(start, outside, None, None, None)
@@ -381,14 +383,10 @@ def _solve_full(
 
 
 def _warn(status: NDArray[np.int32]) -> None:
-    failed = {
-        s.name: int(np.count_nonzero(status == s)) for s in Status if s not in SUCCESSES
-    }
+    failed = {s.name: int(np.count_nonzero(status == s)) for s in Status if s not in SUCCESSES}
     parts = [f"{count} {name} ({Status[name].message})" for name, count in failed.items() if count]
     if parts:
-        warnings.warn(
-            f"of {status.size} neurons: {'; '.join(parts)}", SolveWarning, stacklevel=3
-        )
+        warnings.warn(f"of {status.size} neurons: {'; '.join(parts)}", SolveWarning, stacklevel=3)
 
 
 def _reporter(progress: Any, n: int) -> Callable[[int], object] | None:

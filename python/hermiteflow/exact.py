@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
+
 from hermiteflow._orbits import (
     DOUBLE,
     Array,
@@ -21,7 +23,6 @@ from hermiteflow._orbits import (
     quadratic_hitting,
 )
 from hermiteflow._quadrature import time_on_unit_interval
-from numpy.typing import ArrayLike
 
 
 class Slope(Protocol):

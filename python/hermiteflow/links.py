@@ -132,9 +132,7 @@ class Link:
         removed = Link(tuple(c if p in gone else 0.0 for p, c in enumerate(self.series)))
         function = self.function
         kept = None if function is None else lambda x: function(x) - removed(x)
-        return replace(
-            self, series=series, function=kept, name=label if self.remainder > 0 else ""
-        )
+        return replace(self, series=series, function=kept, name=label if self.remainder > 0 else "")
 
     def __call__(self, x: ArrayLike) -> Array:
         """Return sigma(x), of the shape of x."""

@@ -61,8 +61,8 @@ def _points(ax: Axes, x: Any, values: Any, number: int, **options: Any) -> None:
     ax.errorbar(x, array[..., 0], yerr=error, **{**defaults, **style, **options})
 
 
-def _mark(ax: Axes, title: str | None = None, **labels: str) -> Axes:
-    ax.set(**labels)  # type: ignore[arg-type]
+def _mark(ax: Axes, title: str | None = None, **labels: Any) -> Axes:
+    ax.set(**labels)
     if title:
         ax.set_title(title, loc="left")
     return ax
@@ -208,14 +208,14 @@ def trapped(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     k = ds.k.values.astype(np.float64)
     grid = np.arange(k.min(), min(k.max(), 24) + 1)
     ax.plot(grid, 2.0**-grid, color="0.2", lw=1, label="theory, not even: $2^{-k}$ (even: 0)")
+    limit: dict[str, Any] = {"marker": "v", "mfc": "none", "ls": "none"}
     step = 1.06 ** (np.arange(ds.sizes["link"]) - 0.5 * (ds.sizes["link"] - 1))
     for i, link in enumerate(ds.link.values):
         values = ds.trapped_share.sel(link=link).values
         seen = values[:, 0] > 0
         _points(ax, k[seen] * step[i], values[seen], i, label=_math(link))
-        limit = {"color": COLOURS[i], "marker": "v", "mfc": "none", "ls": "none"}
-        ax.plot(k[~seen] * step[i], values[~seen, 2], **limit)
-    ax.plot([], [], color="0.35", marker="v", mfc="none", ls="none", label="none seen: upper limit")
+        ax.plot(k[~seen] * step[i], values[~seen, 2], color=COLOURS[i], **limit)
+    ax.plot([], [], color="0.35", **limit, label="none seen: upper limit")
     ax.set(xscale="log", yscale="log", ylim=(1e-5, 1))
     ax.set_xticks(k, [str(int(value)) for value in k])
     ax.minorticks_off()

@@ -40,7 +40,7 @@ class Status(IntEnum):
     @property
     def message(self) -> str:
         """What the status means."""
-        return _MESSAGES[int(self)]
+        return str(_MESSAGES[int(self)])
 
 
 if [(s.name, int(s)) for s in Status] != [(name, number) for number, name, _ in _TABLE]:

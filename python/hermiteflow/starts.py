@@ -30,8 +30,8 @@ def stream_key(seed: Seed, purpose: str) -> tuple[int, int]:
         sequence = seed
     else:
         sequence = SeedSequence(_checks.integer(seed, "seed", low=0))
-    words = sequence.generate_state(2, np.uint64)
-    return int(words[0]), int(words[1])
+    state = sequence.generate_state(2, np.uint64)
+    return int(state[0]), int(state[1])
 
 
 def random_index_vectors(*, k: int, d: int, seed: Seed = None) -> IndexVectors:

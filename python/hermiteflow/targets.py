@@ -235,21 +235,22 @@ class IndexVectors(Targets):
         return int(self.gram.shape[0])
 
     @cached_property
-    def structure(self) -> str:  # type: ignore[override]
+    def structure(self) -> str:
         """The structure of G: "identity" if it is I within rounding."""
         defect = np.max(np.abs(self.gram - np.eye(self.k)))
         return "identity" if defect <= 4 * np.finfo(float).eps else "general"
 
     @cached_property
-    def factor(self) -> Array:  # type: ignore[override]
+    def factor(self) -> Array:
         """L with L L^T = G, shape (k, rank)."""
         if self.structure == "identity":
             return _checks.frozen(np.eye(self.k))
         values, vectors = np.linalg.eigh(self.gram)
         keep = values > 1e-13 * self.k * values[-1]
         if keep.all():
-            return _checks.frozen(np.linalg.cholesky(self.gram))
-        return _checks.frozen(np.ascontiguousarray(vectors[:, keep] * np.sqrt(values[keep])))
+            return _checks.frozen(np.asarray(np.linalg.cholesky(self.gram), dtype=np.float64))
+        scaled = np.asarray(vectors[:, keep] * np.sqrt(values[keep]), dtype=np.float64, order="C")
+        return _checks.frozen(scaled)
 
     def check_dimension(self, d: int) -> None:
         """Raise ValueError unless d is the dimension of V, or at least rank(G)."""

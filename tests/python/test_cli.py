@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import hermiteflow as hf
 import pytest
+
+import hermiteflow as hf
 from hermiteflow import cli
 
 

@@ -6,12 +6,13 @@ import math
 import sys
 from fractions import Fraction
 
-import hermiteflow as hf
 import mpmath
 import numpy as np
 import pytest
 from oracles import Array, dop853, rk4, series
 from scipy import integrate
+
+import hermiteflow as hf
 
 K1 = np.array([0.07])
 MIXED = np.array([0.11, -0.05, 0.08, 0.0])

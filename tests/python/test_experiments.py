@@ -7,11 +7,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-import hermiteflow as hf
 import numpy as np
 import pytest
 import scipy.optimize
 import scipy.stats
+
+import hermiteflow as hf
 
 xr = pytest.importorskip("xarray")
 

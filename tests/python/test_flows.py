@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from dataclasses import dataclass
 
-import hermiteflow as hf
 import numpy as np
 import pytest
 from oracles import (
@@ -20,6 +19,8 @@ from oracles import (
     unit_rows,
     weight_field,
 )
+
+import hermiteflow as hf
 
 TEACHER = hf.hermite({1: 0.3, 2: -0.2, 3: 1.0, 4: 0.4})
 STUDENT = hf.polynomial([0.1, 0.5, -0.3, 0.4])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import pickle
 
-import hermiteflow as hf
 import numpy as np
 import pytest
 from oracles import Array, hermite_coefficients, psi_quadrature, series
+
+import hermiteflow as hf
 
 U = np.array([-1.0, -0.9, -0.3, 0.0, 1e-8, 0.2, 0.7, 1.0])
 TEACHER = hf.hermite({1: 0.4, 2: -0.3, 3: 1.0, 4: 0.5})

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import pickle
 
-import hermiteflow as hf
 import mpmath
 import numpy as np
 import pytest
 from oracles import Array, Function, hermite_coefficients, hermite_coefficients_mp, hermite_value
+
+import hermiteflow as hf
 
 X = np.linspace(-3.0, 3.0, 41)
 CUBIC = [0.5, -1.0, 2.0, 0.25]

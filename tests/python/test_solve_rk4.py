@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hermiteflow as hf
 import numpy as np
 import pytest
 from oracles import (
@@ -16,6 +15,8 @@ from oracles import (
     series,
     unit_rows,
 )
+
+import hermiteflow as hf
 
 LINK = hf.hermite({2: 0.5, 3: 1.0, 4: 0.3})
 C = hermite_coefficients(LINK, 8) ** 2

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
-import hermiteflow as hf
 import numpy as np
 import pytest
 from oracles import Array, assert_law, assert_same_law, gaussian_starts, gram_vectors, unit_rows
 from scipy import stats
+
+import hermiteflow as hf
 
 N = 4000
 
@@ -184,8 +185,10 @@ def test_different_functions_are_independent_at_the_same_seed() -> None:
     seeds = range(500)
     gram = np.array([hf.random_index_vectors(k=3, d=4, seed=s).gram[[0, 0, 1], [1, 2, 2]]
                      for s in seeds])  # fmt: skip
-    row = np.array([hf.random_overlaps(hf.Orthonormal(k=3), n=1, d=4, seed=s)[0] for s in seeds])
-    weight = np.array([hf.random_weights(n=1, d=4, seed=s)[0] for s in seeds])
+    row = np.array(
+        [hf.random_overlaps(hf.Orthonormal(k=3), n=1, d=4, seed=s, n_threads=1)[0] for s in seeds]
+    )
+    weight = np.array([hf.random_weights(n=1, d=4, seed=s, n_threads=1)[0] for s in seeds])
     for first, second in ((gram, row), (gram, weight), (row, weight)):
         uncorrelated(first, second)
     with pytest.raises(AssertionError):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from hermiteflow import _core
 
 from .order_conditions import Array, Tree, Weights, density, size, trees

@@ -11,7 +11,7 @@ struct Variants {
 };
 
 Variants available_kernels();
-const KernelTable& kernels();                // those in use
-bool select_kernels(const char* name);       // false: unknown, or not for this machine
+const KernelTable& kernels();           // those in use
+bool select_kernels(const char* name);  // false: unknown, or not for this machine
 
 }  // namespace hermiteflow

@@ -1,5 +1,6 @@
 // Events of one neuron within one accepted step, located on its dense output.
-// A Segment gives value(row, theta), time(theta), slope(row, end) and edge(row, end), 0 <= theta <= 1.
+// A Segment gives value(row, theta), time(theta), slope(row, end) and edge(row, end), 0 <= theta
+// <= 1.
 #pragma once
 
 #include "hermiteflow/lanes.hpp"

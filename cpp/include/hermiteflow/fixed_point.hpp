@@ -32,7 +32,7 @@ class Landscape {
   Flow flow_;
   const double* outside_;
   double reach(double a, const double* m) const;  // |g| without cancellation in psi'
-  double negative_, positive_;  // largest row sums of the off-diagonal parts of G
+  double negative_, positive_;                    // largest row sums of the off-diagonal parts of G
   double weight_min_, weight_max_;
 
   Index k() const { return flow_.gram.k; }

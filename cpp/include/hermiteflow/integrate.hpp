@@ -14,12 +14,8 @@ template <class T, class Tile, int L>
 class Integrator {
  public:
   Integrator(const Problem& problem, const Result& result, const Control& control, double* scratch)
-      : p_(problem),
-        out_(result),
-        control_(control),
-        tile_(problem.flow, problem.frame, scratch),
-        controller_{T::adaptive ? 1.0 / (T::error_order + 1.0) : 1.0},
-        size_(problem.flow.gram.k) {
+      : p_(problem), out_(result), control_(control), tile_(problem.flow, problem.frame, scratch),
+        controller_{T::adaptive ? 1.0 / (T::error_order + 1.0) : 1.0}, size_(problem.flow.gram.k) {
     atol_ = Lane<L>::Ones();
     for (int l = 0; l < L; ++l) neuron_[l] = -1;
     unbounded_ = !(p_.t_end < 1e308);
@@ -50,7 +46,7 @@ class Integrator {
   bool unbounded_;
   Lane<L> atol_;
   Index neuron_[L], steps_[L], rejected_[L], level_[L], save_[L];
-  double previous_[L], wanted_[L];
+  double previous_[L], wanted_[L], start_scale_[L];
   bool first_[L], fresh_[L], converged_[L];
   Index queue_ = 0, queue_end_ = 0;
 
@@ -90,7 +86,9 @@ class Integrator {
     first_[l] = true;
     converged_[l] = false;
     tile_.t[l] = 0.0;
-    tile_.s[l] = 1.0;
+    // within span(V) the coefficient of w(0) is not needed, and would blow up where m . g < 0
+    start_scale_[l] = p_.outside[i] == 0.0 && tile_.alpha == nullptr ? 0.0 : 1.0;
+    tile_.s[l] = start_scale_[l];
     tile_.h[l] = wanted_[l] = T::adaptive ? controller_.first_step(p_.rtol) : p_.step;
     tile_.a[l] = p_.flow.second_layer != nullptr ? p_.flow.second_layer[i] : 1.0;
     tile_.outside[l] = p_.outside[i];
@@ -115,7 +113,7 @@ class Integrator {
       if (magnitude(m[r]) > top) top = magnitude(m[r]);
     }
     tile_.t_new[l] = 0.0;
-    tile_.s_new[l] = 1.0;
+    tile_.s_new[l] = start_scale_[l];
     while (level_[l] < p_.n_levels && p_.levels[level_[l]] <= top) {
       out_.hits[i * p_.n_levels + level_[l]] = 0.0;
       if (p_.level_terminal[level_[l]++]) return leave(l, Status::event, 1.0);
@@ -311,8 +309,8 @@ class Integrator {
   // Is the fixed point nearby one to stop at, with no level left that the flow would still reach?
   bool settled(int l, const double* m) const {
     const Verdict verdict = p_.oracle.judge(p_.oracle.context, neuron_[l], m);
-    return verdict.minimum && !(level_pending(l) && waits_for_level() &&
-                                verdict.max_overlap > p_.levels[level_[l]]);
+    return verdict.minimum &&
+           !(level_pending(l) && waits_for_level() && verdict.max_overlap > p_.levels[level_[l]]);
   }
   bool waits_for_level() const {
     for (Index j = 0; j < p_.n_levels; ++j)

@@ -20,9 +20,9 @@ class Stream {
  public:
   Stream(RandomKey key, std::uint64_t row, StreamTag tag);
   std::uint64_t bits();
-  double uniform();                       // in (0, 1), 53 bits
-  double normal();                        // by inversion
-  double chi_squared(double freedom);     // freedom >= 0; 0 gives 0
+  double uniform();                    // in (0, 1), 53 bits
+  double normal();                     // by inversion
+  double chi_squared(double freedom);  // freedom >= 0; 0 gives 0
   void normals(double* out, std::int64_t count);
 
  private:

@@ -19,8 +19,8 @@ class Stepper {
   static constexpr int stages = T::stages, dense_stages = T::dense_stages;
   using Row = Lane<L>;
 
-  Row h, t, s;      // step, time, w = s w(0) + V^T alpha
-  Row a, outside;   // second layer; |w(0) outside span V|^2
+  Row h, t, s;                           // step, time, w = s w(0) + V^T alpha
+  Row a, outside;                        // second layer; |w(0) outside span V|^2
   Row ratio, top, speed2, pull2, norm2;  // after step(): error, max |m|, |dm/dt|^2, |G g|^2, |w|^2
   Row t_new, s_new;
   double *y, *z;            // state at the start of the step, and at its newest stage
@@ -247,8 +247,8 @@ class Stepper {
     if constexpr (Kind == GramKind::identity) norm2 = sums_.mm + s_here * s_here * outside;
     if constexpr (Kind == GramKind::equiangular) {
       const double gamma = gram_.beta / (1.0 + static_cast<double>(size_ - 1) * gram_.beta);
-      norm2 = (sums_.mm - gamma * sums_.m * sums_.m) / (1.0 - gram_.beta) +
-              s_here * s_here * outside;
+      norm2 =
+          (sums_.mm - gamma * sums_.m * sums_.m) / (1.0 - gram_.beta) + s_here * s_here * outside;
     }
     if constexpr (general) {
       gram_product<L>(gram_.matrix, size_, g_, f_);
@@ -256,15 +256,16 @@ class Stepper {
       if (alpha_here != nullptr) {
         norm2 = s_here * s_here;
         for (Index r = 0; r < size_; ++r)
-          norm2 += load<L>(alpha_here + r * L) *
-                   (s_here * load<L>(start + r * L) + load<L>(m + r * L));
+          norm2 +=
+              load<L>(alpha_here + r * L) * (s_here * load<L>(start + r * L) + load<L>(m + r * L));
       }
     }
     if constexpr (T::adaptive) {
       lambda_ = mg / norm2 + mg.abs() * (norm2 - 1.0);
       Row size2 = a * a * sums_.gg;
       if constexpr (SlopeLaw::may_vanish) size2 += floor2();
-      weight_ = (size2 > 0.0).select((sums_.mm / size2).sqrt(), Row::Ones());
+      // m = 0 is left as well where psi'(0) != 0
+      weight_ = (size2 > 0.0).select(((sums_.mm + 1e-40) / size2).sqrt(), Row::Ones());
     } else {
       lambda_ = mg;
       weight_ = Row::Ones();

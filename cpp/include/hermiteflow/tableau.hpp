@@ -20,7 +20,7 @@ namespace hermiteflow {
 // The classical method of W. Kutta (1901), HNW II.1. Fixed step size, no estimate: e is zero. Its
 // dense output is the cubic Hermite interpolant of y0, y1, k_0 and k_4 (HNW II.6) in the k_i.
 struct RK4 {
-  static constexpr const char *name = "rk4";
+  static constexpr const char* name = "rk4";
   static constexpr int order = 4;
   static constexpr int error_order = 0;
   static constexpr int stages = 5;
@@ -32,21 +32,14 @@ struct RK4 {
 
   static constexpr double c[dense_stages] = {0, 1.0 / 2.0, 1.0 / 2.0, 1.0, 1.0};
   static constexpr double a[dense_stages][dense_stages] = {
-      {0},
-      {1.0 / 2.0},
-      {0, 1.0 / 2.0},
-      {0, 0, 1.0},
-      {1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0},
+      {0}, {1.0 / 2.0}, {0, 1.0 / 2.0}, {0, 0, 1.0}, {1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0},
   };
   static constexpr double b[dense_stages] = {1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0};
   static constexpr double e[stages] = {};
   static constexpr double e3[stages] = {};
   static constexpr double dense[dense_stages][dense_degree] = {
-      {1.0, -3.0 / 2.0, 2.0 / 3.0},
-      {0, 1.0, -2.0 / 3.0},
-      {0, 1.0, -2.0 / 3.0},
-      {0, 1.0 / 2.0, -1.0 / 3.0},
-      {0, -1.0, 1.0},
+      {1.0, -3.0 / 2.0, 2.0 / 3.0}, {0, 1.0, -2.0 / 3.0}, {0, 1.0, -2.0 / 3.0},
+      {0, 1.0 / 2.0, -1.0 / 3.0},   {0, -1.0, 1.0},
   };
 };
 
@@ -54,7 +47,7 @@ struct RK4 {
 // (1980) 19-26; HNW Table II.5.2. The dense output of order 4 is that of HNW II.6 and of Hairer and
 // Wanner's code DOPRI5, expanded in powers of theta in rational arithmetic.
 struct DormandPrince5 {
-  static constexpr const char *name = "dopri5";
+  static constexpr const char* name = "dopri5";
   static constexpr int order = 5;
   static constexpr int error_order = 4;
   static constexpr int stages = 7;
@@ -64,8 +57,8 @@ struct DormandPrince5 {
   static constexpr bool adaptive = true;
   static constexpr bool has_second_error = false;
 
-  static constexpr double c[dense_stages] = {
-      0, 1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0};
+  static constexpr double c[dense_stages] = {0,         1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0,
+                                             8.0 / 9.0, 1.0,       1.0};
   static constexpr double a[dense_stages][dense_stages] = {
       {0},
       {1.0 / 5.0},
@@ -78,8 +71,8 @@ struct DormandPrince5 {
   static constexpr double b[dense_stages] = {
       35.0 / 384.0, 0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0};
   static constexpr double e[stages] = {
-      71.0 / 57600.0, 0, -71.0 / 16695.0, 71.0 / 1920.0, -17253.0 / 339200.0, 22.0 / 525.0,
-      -1.0 / 40.0};
+      71.0 / 57600.0, 0,          -71.0 / 16695.0, 71.0 / 1920.0, -17253.0 / 339200.0,
+      22.0 / 525.0,   -1.0 / 40.0};
   static constexpr double e3[stages] = {};
   static constexpr double dense[dense_stages][dense_degree] = {
       {1.0, -8048581381.0 / 2820520608.0, 8663915743.0 / 2820520608.0,
@@ -100,7 +93,7 @@ struct DormandPrince5 {
 // paper's 16 digits continued by solving the order conditions with c_1, c_2, c_3 and the weights of
 // stages 1 and 6 of the interpolant held at their short decimals.
 struct Tsitouras5 {
-  static constexpr const char *name = "tsit5";
+  static constexpr const char* name = "tsit5";
   static constexpr int order = 5;
   static constexpr int error_order = 4;
   static constexpr int stages = 7;
@@ -110,8 +103,8 @@ struct Tsitouras5 {
   static constexpr bool adaptive = true;
   static constexpr bool has_second_error = false;
 
-  static constexpr double c[dense_stages] = {
-      0, 0.161, 0.327, 0.9, 0.98002554090450968573, 1.0, 1.0};
+  static constexpr double c[dense_stages] = {0,   0.161, 0.327, 0.9, 0.98002554090450968573,
+                                             1.0, 1.0};
   static constexpr double a[dense_stages][dense_stages] = {
       {0},
       {0.161},
@@ -124,12 +117,16 @@ struct Tsitouras5 {
       {0.096460766818065229518, 0.01, 0.47988965041449957478, 1.3790085741037418932,
        -3.2900695154360806799, 2.3247105240997739824},
   };
-  static constexpr double b[dense_stages] = {
-      0.096460766818065229518, 0.01, 0.47988965041449957478, 1.3790085741037418932,
-      -3.2900695154360806799, 2.3247105240997739824};
-  static constexpr double e[stages] = {
-      0.0017800110522257714434, 8.1643445965674690322e-4, -0.0078808780102619960103,
-      0.14471100717326290754, -0.58235716545255522502, 0.45808210592918694666, -1.0 / 66.0};
+  static constexpr double b[dense_stages] = {0.096460766818065229518, 0.01,
+                                             0.47988965041449957478,  1.3790085741037418932,
+                                             -3.2900695154360806799,  2.3247105240997739824};
+  static constexpr double e[stages] = {0.0017800110522257714434,
+                                       8.1643445965674690322e-4,
+                                       -0.0078808780102619960103,
+                                       0.14471100717326290754,
+                                       -0.58235716545255522502,
+                                       0.45808210592918694666,
+                                       -1.0 / 66.0};
   static constexpr double e3[stages] = {};
   static constexpr double dense[dense_stages][dense_degree] = {
       {1.0, -2.7637061972748258687, 2.9132554618219126554, -1.0530884977290215572},
@@ -149,7 +146,7 @@ struct Tsitouras5 {
 // theta (d1 + (1 - theta) (d2 + theta (d3 + ...))), is expanded in powers of theta in rational
 // arithmetic; the coefficients reach 545 and cancel, which costs two to three digits of h k_i.
 struct DormandPrince853 {
-  static constexpr const char *name = "dop853";
+  static constexpr const char* name = "dop853";
   static constexpr int order = 8;
   static constexpr int error_order = 7;
   static constexpr int stages = 13;
@@ -159,10 +156,22 @@ struct DormandPrince853 {
   static constexpr bool adaptive = true;
   static constexpr bool has_second_error = true;
 
-  static constexpr double c[dense_stages] = {
-      0, 0.052600151958767731879, 0.078900227938151597818, 0.11835034190722739673,
-      0.28164965809277260327, 1.0 / 3.0, 0.25, 4.0 / 13.0, 0.65128205128205128205, 0.6, 6.0 / 7.0,
-      1.0, 1.0, 0.1, 0.2, 7.0 / 9.0};
+  static constexpr double c[dense_stages] = {0,
+                                             0.052600151958767731879,
+                                             0.078900227938151597818,
+                                             0.11835034190722739673,
+                                             0.28164965809277260327,
+                                             1.0 / 3.0,
+                                             0.25,
+                                             4.0 / 13.0,
+                                             0.65128205128205128205,
+                                             0.6,
+                                             6.0 / 7.0,
+                                             1.0,
+                                             1.0,
+                                             0.1,
+                                             0.2,
+                                             7.0 / 9.0};
   static constexpr double a[dense_stages][dense_stages] = {
       {0},
       {0.052600151958767731879},
@@ -197,18 +206,42 @@ struct DormandPrince853 {
        4.0689898183971100797, 0.35672718745528110927, 0, 0, 0, -0.0013990241651590146213,
        2.947514789152772339, -9.1509584721798700108},
   };
-  static constexpr double b[dense_stages] = {
-      0.054293734116568762238, 0, 0, 0, 0, 4.4503128927524088814, 1.891517899314500383,
-      -5.8012039600105847815, 0.31116436695781989441, -0.15216094966251607856,
-      0.20136540080403034837, 0.044710615727772590518};
-  static constexpr double e[stages] = {
-      0.013120044994194880733, 0, 0, 0, 0, -1.2251564463762044407, -0.49575894965725019152,
-      1.664377182454986537, -0.35032884874997368169, 0.33417911871301747903,
-      0.081923206485115712466, -0.022355307863886295259};
-  static constexpr double e3[stages] = {
-      -0.18980075407240761571, 0, 0, 0, 0, 4.4503128927524088814, 1.891517899314500383,
-      -5.8012039600105847815, -0.42268232132379196293, -0.15216094966251607856,
-      0.20136540080403034837, 0.022651792198360825812};
+  static constexpr double b[dense_stages] = {0.054293734116568762238,
+                                             0,
+                                             0,
+                                             0,
+                                             0,
+                                             4.4503128927524088814,
+                                             1.891517899314500383,
+                                             -5.8012039600105847815,
+                                             0.31116436695781989441,
+                                             -0.15216094966251607856,
+                                             0.20136540080403034837,
+                                             0.044710615727772590518};
+  static constexpr double e[stages] = {0.013120044994194880733,
+                                       0,
+                                       0,
+                                       0,
+                                       0,
+                                       -1.2251564463762044407,
+                                       -0.49575894965725019152,
+                                       1.664377182454986537,
+                                       -0.35032884874997368169,
+                                       0.33417911871301747903,
+                                       0.081923206485115712466,
+                                       -0.022355307863886295259};
+  static constexpr double e3[stages] = {-0.18980075407240761571,
+                                        0,
+                                        0,
+                                        0,
+                                        0,
+                                        4.4503128927524088814,
+                                        1.891517899314500383,
+                                        -5.8012039600105847815,
+                                        -0.42268232132379196293,
+                                        -0.15216094966251607856,
+                                        0.20136540080403034837,
+                                        0.022651792198360825812};
   static constexpr double dense[dense_stages][dense_degree] = {
       {1.0, -10.266057073759306578, 48.16185096856645663, -114.93304874997833254,
        147.46446875669768308, -97.066853630113680831, 25.693933462703749003},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -150,6 +151,12 @@ def is_even(link: Link) -> bool:
     return bool(np.all(np.abs(link.coefficients(32)[1::2]) <= 1e-12))
 
 
+def time_scale(link: Link, d: float) -> float:
+    """Return the scale of the search time, ``d^(p*/2 - 1)``, at least 1."""
+    power: float = max(0.0, link.information_exponent / 2.0 - 1.0)
+    return math.pow(d, power)
+
+
 def describe(value: object) -> object:
     """Turn a config value into what JSON can hold."""
     if isinstance(value, TargetSpec):
@@ -160,7 +167,7 @@ def describe(value: object) -> object:
         return value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    return link_label(value) if hasattr(value, "coefficients") else repr(value)
+    return link_label(value) if isinstance(value, hf.Link) else repr(value)
 
 
 def attributes(name: str, config: object, root: np.random.SeedSequence) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from ._common import (
     seed_sequence,
     silent,
     stream,
+    time_scale,
 )
 from .statistics import clopper_pearson
 
@@ -60,6 +61,9 @@ class CoverageConfig:
         Network sizes as ``n / (k log k)``.
     factors : tuple of float
         Network sizes as ``n / k``.
+    horizon : float
+        A neuron has ``horizon d^(p*/2 - 1)`` to arrive: for odd p* some are trapped for ever, and
+        not every trap can be proved.
     rtol : float
         Relative tolerance of `hf.solve`.
     confidence : float
@@ -73,6 +77,7 @@ class CoverageConfig:
     batches: int = 200
     ratios: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
     factors: tuple[float, ...] = (2.0, 3.0, 4.0)
+    horizon: float = 1e6
     rtol: float = 1e-6
     confidence: float = 0.99
 
@@ -82,6 +87,7 @@ class CoverageConfig:
             require(len(getattr(self, name)) > 0, name, "not be empty", ())
         require(min(self.k) >= 2, "k", "be at least 2 throughout", self.k)
         require(self.batches >= 1, "batches", "be positive", self.batches)
+        require(self.horizon > 0.0, "horizon", "be positive", self.horizon)
         sizes = (*self.ratios, *self.factors)
         require(min(sizes) > 0.0, "ratios and factors", "be positive", sizes)
 
@@ -136,7 +142,7 @@ def coverage(
         ``probability_linear`` over ``factor``, with exact binomial intervals (limit = estimate,
         low, high); ``found_share (..., ratio)``, the mean share of index vectors found;
         ``found (..., batch)``, how many each whole network found; ``n`` and ``n_linear``, the
-        network sizes; ``never_escaped`` and ``failures``, the neurons that did not arrive.
+        network sizes; ``late`` and ``failures``, the neurons that did not arrive.
 
     Raises
     ------
@@ -164,11 +170,18 @@ def coverage(
             start = hf.random_overlaps(
                 targets, n=math.prod(size), d=int(config.d), seed=stream(root, 1, a, b, c, e)
             )
-            solution = hf.solve(flow, overlaps=start, rtol=config.rtol, n_threads=n_threads)
+            solution = hf.solve(
+                flow,
+                overlaps=start,
+                t_end=config.horizon * time_scale(link, config.d),
+                rtol=config.rtol,
+                events={"end": hf.Converged()},
+                n_threads=n_threads,
+            )
             status = np.asarray(solution.status)
             first[c][a, b, begin:end] = _first_finds(np.asarray(solution.index).reshape(size), k)
             lost[a, b, c] += (
-                np.count_nonzero(status == int(hf.Status.no_escape)),
+                np.count_nonzero(status == int(hf.Status.t_end)),
                 np.count_nonzero(failed(status)),
             )
             progress(f"coverage, {link_label(link)}, {spec.label}, k = {k}")
@@ -214,7 +227,7 @@ def _dataset(
             "n": (("k", "ratio"), sizes[0], neurons),
             "n_linear": (("k", "factor"), sizes[1], neurons),
             "n_max": ("k", [config.n_max(k) for k in config.k], neurons),
-            "never_escaped": (dims, lost[..., 0], neurons),
+            "late": (dims, lost[..., 0], neurons),
             "failures": (dims, lost[..., 1], neurons),
             "even": ("link", np.asarray([is_even(link) for link in config.links], dtype=np.int8)),
         },

@@ -25,6 +25,7 @@ from ._common import (
     seed_sequence,
     silent,
     stream,
+    time_scale,
 )
 from .statistics import Interval, bootstrap_quantiles, quantiles, slope_interval
 
@@ -157,7 +158,7 @@ def search_time(
                 solution = hf.solve(
                     hf.CorrelationFlow(targets, link),
                     overlaps=start,
-                    t_end=config.horizon * d ** (link.information_exponent / 2.0 - 1.0),
+                    t_end=config.horizon * time_scale(link, d),
                     rtol=config.rtol,
                     events={"hit": hf.HittingTime(config.level, terminal=True)},
                     n_threads=n_threads,

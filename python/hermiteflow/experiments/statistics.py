@@ -175,7 +175,7 @@ def slope(x: ArrayLike, y: ArrayLike) -> FloatArray:
     spread = float(centred @ centred)
     if abscissae.ndim != 1 or abscissae.size < 2 or spread == 0.0:
         raise ValueError(f"x must hold at least two different values, got {abscissae.tolist()}")
-    finite = np.isfinite(ordinates).all(axis=-1)
+    finite = np.asarray(np.isfinite(ordinates).all(axis=-1))
     safe = np.where(finite[..., None], ordinates, 0.0)
     return np.where(finite, safe @ centred / spread, np.nan)
 

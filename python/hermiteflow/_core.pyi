@@ -1,0 +1,201 @@
+"""
+C++ core of hermiteflow. Arguments are checked in Python, by _checks.py.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import typing
+
+import numpy
+import numpy.typing
+
+class FlowSpec:
+    def __init__(
+        self,
+        kind: typing.SupportsInt | typing.SupportsIndex,
+        k: typing.SupportsInt | typing.SupportsIndex,
+        beta: typing.SupportsFloat | typing.SupportsIndex,
+        matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+        factor: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+        power: typing.SupportsInt | typing.SupportsIndex,
+        stride: typing.SupportsInt | typing.SupportsIndex,
+        coefficients: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        signs: typing.Annotated[
+            collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(4)"
+        ],
+        target_weights: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    ) -> None: ...
+
+def build_info() -> dict[str, typing.Any]:
+    """
+    Compiler, instruction set in use, OpenMP.
+    """
+
+def chi_squared(
+    key: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"
+    ],
+    freedom: typing.SupportsFloat | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Draws for tests of the generator.
+    """
+
+def classify(
+    flow: FlowSpec,
+    second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    m: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+) -> tuple[typing.Any, ...]:
+    """
+    Polished fixed points near m, and the inertia of the Hessian there.
+    """
+
+def combine_weights(
+    s: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    w: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    alpha: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    v: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    diag(s) W + alpha V (n, d).
+    """
+
+def draw_gram(
+    key: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"
+    ],
+    k: typing.SupportsInt | typing.SupportsIndex,
+    d: typing.SupportsFloat | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Gram matrix (k, k) of uniform unit vectors of R^d.
+    """
+
+def draw_overlaps(
+    key: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"
+    ],
+    first: typing.SupportsInt | typing.SupportsIndex,
+    n: typing.SupportsInt | typing.SupportsIndex,
+    k: typing.SupportsInt | typing.SupportsIndex,
+    factor: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    d: typing.SupportsFloat | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Overlaps (n, k) of uniform starts, MATH (6).
+    """
+
+def draw_weights(
+    key: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"
+    ],
+    n: typing.SupportsInt | typing.SupportsIndex,
+    d: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Uniform unit vectors (n, d).
+    """
+
+def fma_peak(seconds: typing.SupportsFloat | typing.SupportsIndex) -> float:
+    """
+    GF/s of a multiply-add loop on one thread with the kernels in use.
+    """
+
+def normal_quantile(tail: typing.SupportsFloat | typing.SupportsIndex) -> float:
+    """
+    X > 0 with P(X > x) = tail for a standard normal X.
+    """
+
+def philox(
+    counter: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
+    ],
+    key: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"
+    ],
+) -> typing.Annotated[list[int], "FixedSize(4)"]:
+    """
+    One block of Philox-4x64-10.
+    """
+
+def project_weights(
+    w: numpy.typing.NDArray[numpy.float64],
+    v: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    W V^T (n, k).
+    """
+
+def select_isa(name: str) -> bool:
+    """
+    Use the kernels of one instruction set; False if not available.
+    """
+
+def solve(
+    flow: FlowSpec,
+    second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    overlaps: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    outside: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    method: typing.SupportsInt | typing.SupportsIndex,
+    t_end: typing.SupportsFloat | typing.SupportsIndex,
+    step: typing.SupportsFloat | typing.SupportsIndex,
+    rtol: typing.SupportsFloat | typing.SupportsIndex,
+    atol: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    max_steps: typing.SupportsInt | typing.SupportsIndex,
+    renormalize: bool,
+    frame: bool,
+    stop_if_trapped: bool,
+    levels: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    level_terminal: typing.Annotated[numpy.typing.ArrayLike, numpy.bool],
+    watch_convergence: bool,
+    convergence_terminal: bool,
+    convergence_tol: typing.SupportsFloat | typing.SupportsIndex,
+    save_at: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+    progress: typing.Any,
+) -> dict[str, typing.Any]:
+    """
+    Integrate every neuron.
+    """
+
+def status_table() -> list[typing.Any]:
+    """
+    (number, name, message) of each status.
+    """
+
+def tableau(name: str) -> dict[str, typing.Any]:
+    """
+    Coefficients of a Runge-Kutta method as arrays.
+    """
+
+def weights_gradient(
+    flow: FlowSpec,
+    second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    v: numpy.typing.NDArray[numpy.float64],
+    w: numpy.typing.NDArray[numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Riemannian gradient (n, d) of MATH (2).
+    """
+
+def weights_rk4(
+    flow: FlowSpec,
+    second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    v: numpy.typing.NDArray[numpy.float64],
+    w: numpy.typing.NDArray[numpy.float64],
+    step: typing.SupportsFloat | typing.SupportsIndex,
+    t_end: typing.SupportsFloat | typing.SupportsIndex,
+    renormalize: bool,
+    threads: typing.SupportsInt | typing.SupportsIndex,
+    progress: typing.Any,
+) -> None:
+    """
+    RK4 on all d coordinates, in place in w.
+    """
