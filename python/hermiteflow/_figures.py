@@ -30,7 +30,7 @@ STYLE: Any = {
 _TITLES = {
     "a": r"The search takes $d^{p^*/2-1}$ for $p^* \geq 3$, and $\log d$ for $p^* = 2$",
     "b": "Orthonormal index vectors: every neuron ends at its nearest one",
-    "c": r"$n \sim k \log k$ neurons find all $k$ index vectors; $n \sim k$ do not",
+    "c": r"$n \sim k\,\log k$ neurons find all $k$ index vectors; $n \sim k$ do not",
     "d": r"Equiangular index vectors: the average point takes over at $\beta_c$",
     "e": "Nearly orthogonal index vectors are all found; past the fold none is",
 }

@@ -249,21 +249,25 @@ def coverage(
     """
     ax = _axes(ax)
     name = ds.link.values[0] if link is None else link
-    grid = np.linspace(0.05, float(ds.ratio.max()) * 1.02, 600)
     drawn: set[int] = set()
     for i, value in enumerate(ds[by].values):
         cell = ds.sel(link=name, **{by: value}).isel({"targets" if by == "k" else "k": 0})
         k = int(cell.k)
-        label = f"$k={k}$" if by == "k" else f"{_short(value)}, $k={k}$"
+        unit = k * np.log(k)
         if k not in drawn:
-            line = _theory(ds, name, k, grid * k * np.log(k))
-            ax.plot(grid, line, color=COLOURS[i] if by == "k" else "0.2", lw=1)
+            sizes = np.arange(1, int(cell.n.max()) + 2)
+            style: dict[str, Any] = {"color": COLOURS[i] if by == "k" else "0.2", "lw": 1}
+            ax.plot(sizes / unit, _theory(ds, name, k, sizes), drawstyle="steps-post", **style)
             drawn.add(k)
-        shift = 0.03 * (i - 0.5 * (ds.sizes[by] - 1))
-        _points(ax, cell.ratio.values + shift, cell.probability.values, i, label=label)
+        # In the middle of the step that belongs to n, and a little aside of the others.
+        aside = 0.02 * (i - 0.5 * (ds.sizes[by] - 1))
+        x = (cell.n.values + 0.5) / unit + aside
+        label = f"$k={k}$" if by == "k" else _short(value)
+        _points(ax, x, cell.probability.values, i, label=label)
     ax.set(ylim=(-0.03, 1.03))
     ax.legend(title=f"lines: theory (13)\n{_bars_label(ds)}", title_fontsize=8.5, loc="upper left")
-    title = f"{_math(name)}: all index vectors found"
+    fixed = "" if by == "k" else f", $k={int(ds.k[0])}$"
+    title = f"{_math(name)}{fixed}: all index vectors found"
     return _mark(ax, title, xlabel="$n\\,/\\,(k \\log k)$", ylabel="probability")
 
 
