@@ -49,7 +49,11 @@ def stubs(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as folder:
         session.run("pybind11-stubgen", "hermiteflow._core", "-o", folder)
         lines = (Path(folder) / "hermiteflow" / "_core.pyi").read_text().splitlines()
-    STUB.write_text("\n".join(line for line in lines if not line.startswith("__all__")) + "\n")
+    text = "\n".join(line for line in lines if not line.startswith("__all__")) + "\n"
+    for bare, full in (("dict", "dict[str, typing.Any]"), ("tuple", "tuple[typing.Any, ...]"),
+                       ("list", "list[typing.Any]")):  # fmt: skip
+        text = text.replace(f"-> {bare}:", f"-> {full}:")
+    STUB.write_text(text)
     session.run("ruff", "check", "--fix", "--quiet", str(STUB), success_codes=[0, 1])
     session.run("ruff", "format", "--quiet", str(STUB))
 

@@ -57,6 +57,33 @@ void rk4(const FlowSpec& spec, const MaybeArray& second_layer, const Array& v, A
   poll.rethrow();
 }
 
+py::tuple adaptive(const FlowSpec& spec, const MaybeArray& second_layer, const Array& v, Array w,
+                   int method, double t_end, double rtol, const Array& atol, Index max_steps,
+                   int threads, const py::object& progress) {
+  const Index n = w.shape(0);
+  double* const target = w.mutable_data();
+  const FullProblem full = full_problem(spec, second_layer, v, target);
+  const FullAdaptive options{static_cast<Method>(method), t_end, rtol, max_steps};
+  std::vector<FullEnd> ends(static_cast<std::size_t>(n));
+  PythonPoll poll(progress);
+  {
+    const py::gil_scoped_release released;
+    weights_adaptive(full, n, options, atol.data(), target, ends.data(), threads, std::ref(poll));
+  }
+  poll.rethrow();
+  py::array_t<std::int32_t> status(n);
+  py::array_t<Index> steps(n), rejected(n);
+  Array t_final(n);
+  for (Index i = 0; i < n; ++i) {
+    const FullEnd& end = ends[static_cast<std::size_t>(i)];
+    status.mutable_data()[i] = static_cast<std::int32_t>(end.status);
+    t_final.mutable_data()[i] = end.t;
+    steps.mutable_data()[i] = end.steps;
+    rejected.mutable_data()[i] = end.rejected;
+  }
+  return py::make_tuple(status, t_final, steps, rejected);
+}
+
 }  // namespace
 
 void bind_weights(py::module_& module) {
@@ -71,6 +98,11 @@ void bind_weights(py::module_& module) {
              py::arg("v").noconvert(), py::arg("w").noconvert(), py::arg("step"), py::arg("t_end"),
              py::arg("renormalize"), py::arg("threads"), py::arg("progress"),
              "RK4 on all d coordinates, in place in w.");
+  module.def("weights_adaptive", &adaptive, py::arg("flow"), py::arg("second_layer"),
+             py::arg("v").noconvert(), py::arg("w").noconvert(), py::arg("method"),
+             py::arg("t_end"), py::arg("rtol"), py::arg("atol"), py::arg("max_steps"),
+             py::arg("threads"), py::arg("progress"),
+             "An adaptive method on all d coordinates, in place in w: status, t, steps, rejected.");
 }
 
 }  // namespace hermiteflow::bindings

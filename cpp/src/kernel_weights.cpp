@@ -5,6 +5,8 @@
 
 #include "kernels.hpp"
 
+#include "hermiteflow/slope.hpp"
+
 namespace hermiteflow::HF_ISA {
 
 namespace {
@@ -15,17 +17,13 @@ using ConstView = Eigen::Map<const Matrix>;
 
 // psi'(m) a_i b_j in place, and rho_i = sum_j D_ij m_ij.
 void weigh(const Flow& flow, Index begin, Index rows, const double* m, double* d, double* rho) {
-  const Slope& s = flow.slope;
   const Index k = flow.gram.k;
   for (Index i = 0; i < full_block; ++i) {
     const bool real = i < rows;
     const double a = real && flow.second_layer != nullptr ? flow.second_layer[begin + i] : 1.0;
     double sum = 0.0;
     for (Index j = 0; j < k; ++j) {
-      const double u = m[i * k + j], x = s.stride == 2 ? u * u : u;
-      double value = s.coefficients[s.terms - 1];
-      for (Index l = s.terms - 2; l >= 0; --l) value = value * x + s.coefficients[l];
-      for (Index l = 0; l < s.power; ++l) value *= u;
+      const double u = m[i * k + j], value = slope_at(flow.slope, u);
       d[i * k + j] = a * flow.target_weights[j] * value;
       sum += d[i * k + j] * u;
     }

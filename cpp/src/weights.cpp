@@ -71,4 +71,18 @@ bool weights_rk4(const FullProblem& problem, Index n, double step, double t_end,
   return stop == 0;
 }
 
+bool weights_adaptive(const FullProblem& problem, Index n, const FullAdaptive& options,
+                      const double* atol, double* weights, FullEnd* ends, int threads,
+                      const Poll& poll) {
+  int stop = 0;
+  std::atomic<Index> ticket{0};
+  on_each_thread(thread_count(threads), [&](int thread) {
+    for (Index i; (i = ticket.fetch_add(1)) < n;) {
+      if (thread == 0 && !poll(i)) __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+      ends[i] = full_adaptive(problem, options, i, atol[i], weights + i * problem.d, &stop);
+    }
+  });
+  return stop == 0;
+}
+
 }  // namespace hermiteflow

@@ -108,7 +108,7 @@ def fma_peak(seconds: typing.SupportsFloat | typing.SupportsIndex) -> float:
 
 def normal_quantile(tail: typing.SupportsFloat | typing.SupportsIndex) -> float:
     """
-    X > 0 with P(X > x) = tail for a standard normal X.
+    x > 0 with P(X > x) = tail for a standard normal X.
     """
 
 def philox(
@@ -172,6 +172,23 @@ def status_table() -> list[typing.Any]:
 def tableau(name: str) -> dict[str, typing.Any]:
     """
     Coefficients of a Runge-Kutta method as arrays.
+    """
+
+def weights_adaptive(
+    flow: FlowSpec,
+    second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    v: numpy.typing.NDArray[numpy.float64],
+    w: numpy.typing.NDArray[numpy.float64],
+    method: typing.SupportsInt | typing.SupportsIndex,
+    t_end: typing.SupportsFloat | typing.SupportsIndex,
+    rtol: typing.SupportsFloat | typing.SupportsIndex,
+    atol: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    max_steps: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex,
+    progress: typing.Any,
+) -> tuple[typing.Any, ...]:
+    """
+    An adaptive method on all d coordinates, in place in w: status, t, steps, rejected.
     """
 
 def weights_gradient(

@@ -80,14 +80,14 @@ def plan(*, quick: bool) -> dict[str, dict[str, Any]]:
     configs: dict[str, dict[str, Any]] = {
         "a": {
             "search_time": ex.SearchTimeConfig(
-                targets=(ex.TargetSpec(), spread, drawn), n=2000 if quick else 20_000, **common
+                targets=(ex.TargetSpec(), spread, drawn), n=2000 if quick else 10_000, **common
             )
         },
         "b": {
             "nearest": ex.NearestConfig(
                 links=(h3, h4, hf.hermite(5), hf.hermite({3: 1.0, 4: 0.5})),
                 k=(3, 10, 50) if quick else (3, 10, 50, 200),
-                n=5000 if quick else 40_000,
+                n=5000 if quick else 20_000,
                 **common,
             )
         },

@@ -92,8 +92,8 @@ def solve(
         "rk4": put w back on the sphere after each step. Adaptive methods stay on it by the form
         of their field.
     reduce : bool
-        False: integrate all d coordinates by "rk4" (needs `weights` and a finite `t_end`, takes
-        neither events nor `save_at`); the same numbers, by (5), at a cost that grows with d.
+        False: integrate all d coordinates (needs `weights` and a finite `t_end`, takes neither
+        events nor `save_at`); the same numbers, by (5), at a cost that grows with d.
     max_steps : int
         Attempted steps per neuron.
     progress : bool or callable
@@ -153,7 +153,19 @@ def solve(
     report = _reporter(progress, n)
     if not _checks.flag(reduce, "reduce"):
         return _solve_full(
-            flow, start, method, step, t_end, events, saved, renormalize, max_steps, threads, report
+            flow,
+            start,
+            method,
+            step,
+            rtol,
+            absolute,
+            t_end,
+            events,
+            saved,
+            renormalize,
+            max_steps,
+            threads,
+            report,
         )
     general = flow.targets.structure == "general"
     in_span = general and renormalize and (method == "rk4" or bool(np.any(start.outside <= 0.0)))
@@ -339,6 +351,8 @@ def _solve_full(
     start: _Start,
     method: str,
     step: float,
+    rtol: float,
+    atol: Array,
     t_end: float,
     events: Mapping[str, Event] | None,
     saved: Array,
@@ -349,26 +363,35 @@ def _solve_full(
 ) -> Solution:
     if start.weights is None or start.vectors is None:
         raise ValueError("weights must be given with reduce=False, got overlaps")
-    if method != "rk4":
-        raise ValueError(f"method must be 'rk4' with reduce=False, got {method!r}")
     if math.isinf(t_end) or events or saved.size:
         raise ValueError("reduce=False needs a finite t_end, and takes no events and no save_at")
     n = start.weights.shape[0]
-    count = max(math.ceil(t_end / step * (1.0 - 1e-9)), 0)
-    if count > max_steps:
-        raise ValueError(f"max_steps must be at least t_end / step = {count}, got {max_steps}")
-    final = start.weights / start.norms[:, None] if start.norms is not None else start.weights
-    _core.weights_rk4(
-        flow.core, flow.neurons(n), start.vectors, final, step, t_end, renormalize, threads, report
-    )
-    overlaps = _core.project_weights(final, start.vectors, threads)
-    finite = np.isfinite(overlaps).all(axis=1)
-    status = np.where(finite, Status.t_end, Status.non_finite).astype(np.int32)
+    assert start.norms is not None
+    final = start.weights / start.norms[:, None]
+    layer = flow.neurons(n)
+    t_final, rejected = np.full(n, t_end), np.zeros(n, dtype=np.int64)
+    if method == "rk4":
+        count = max(math.ceil(t_end / step * (1.0 - 1e-9)), 0)
+        if count > max_steps:
+            raise ValueError(f"max_steps must be at least t_end / step = {count}, got {max_steps}")
+        _core.weights_rk4(
+            flow.core, layer, start.vectors, final, step, t_end, renormalize, threads, report
+        )
+        steps = np.full(n, count, dtype=np.int64)
+        overlaps = _core.project_weights(final, start.vectors, threads)
+        finite = np.isfinite(overlaps).all(axis=1)
+        status = np.where(finite, Status.t_end, Status.non_finite).astype(np.int32)
+    else:
+        status, t_final, steps, rejected = _core.weights_adaptive(
+            flow.core, layer, start.vectors, final, METHODS[method], t_end, rtol, atol, max_steps,
+            threads, report,
+        )  # fmt: skip
+        overlaps = _core.project_weights(final, start.vectors, threads)
     _warn(status)
     return Solution(
         flow=flow,
         method=method,
-        t_final=np.full(n, t_end),
+        t_final=t_final,
         overlaps=overlaps,
         weights=final,
         times=saved,
@@ -377,8 +400,8 @@ def _solve_full(
         status=status,
         index=np.full(n, -1, dtype=np.int64),
         kind=np.full(n, "", dtype="<U10"),
-        steps=np.full(n, count, dtype=np.int64),
-        rejected=np.zeros(n, dtype=np.int64),
+        steps=steps,
+        rejected=rejected,
     )
 
 

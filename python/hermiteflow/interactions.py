@@ -49,6 +49,10 @@ class Interaction:
             object.__setattr__(self, "student", self.link)
         if not isinstance(self.student, Link):
             raise TypeError(f"student must be a Link or None, got {_checks.describe(self.student)}")
+        with np.errstate(over="ignore"):
+            slope = self.coefficients * np.arange(self.coefficients.size)
+        if not np.isfinite(slope).all():
+            raise ValueError("link must have coefficients whose products are finite, got overflow")
 
     @property
     def coefficients(self) -> Array:
@@ -56,7 +60,8 @@ class Interaction:
         assert self.student is not None
         teacher, student = self.link.significant(), self.student.significant()
         size = min(teacher.size, student.size)
-        product: Array = teacher[:size] * student[:size]
+        with np.errstate(over="ignore"):
+            product: Array = teacher[:size] * student[:size]
         last = np.flatnonzero(product)
         return product[: int(last[-1]) + 1] if last.size else product[:1]
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hermiteflow/ensemble.hpp"
+#include "hermiteflow/full_adaptive.hpp"
 #include "hermiteflow/kernel_api.hpp"
 
 namespace hermiteflow {
@@ -17,5 +18,10 @@ void weights_gradient(const FullProblem& problem, Index n, double* gradient, int
 // RK4 on all coordinates, in place in `weights` (n, d). False: stopped by the poll.
 bool weights_rk4(const FullProblem& problem, Index n, double step, double t_end, bool renormalize,
                  double* weights, int threads, const Poll& poll);
+
+// The same by an adaptive method, row by row; `ends` (n,).
+bool weights_adaptive(const FullProblem& problem, Index n, const FullAdaptive& options,
+                      const double* atol, double* weights, FullEnd* ends, int threads,
+                      const Poll& poll);
 
 }  // namespace hermiteflow
