@@ -188,7 +188,10 @@ def test_solutions_are_values() -> None:
         ({"max_steps": 0}, "max_steps"),
         ({"save_at": [2.0, 1.0]}, "save_at"),
         ({"save_at": [-1.0]}, "save_at"),
-        ({"weights": np.eye(2), "overlaps": None, "reduce": False}, "reduce=False"),
+        (
+            {"weights": np.eye(2), "overlaps": None, "reduce": False, "save_at": [0.5]},
+            "reduce=False",
+        ),
         ({"method": "tsit6"}, r"method .*did you mean"),
         ({"step": 0.1}, "step"),
         ({"n_threads": 0}, "n_threads"),

@@ -1,4 +1,4 @@
-"""reduce=False: all d coordinates, by code of its own, against the k overlaps (docs/mathematics, (5))."""
+"""reduce=False, all d coordinates by code of its own, against overlaps: docs/mathematics (5)."""
 
 from __future__ import annotations
 

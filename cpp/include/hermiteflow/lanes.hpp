@@ -28,6 +28,22 @@ inline void store(double* row, const Expression& value) {
   Eigen::Map<Lane<L>, Eigen::Aligned64>{row} = value;
 }
 
+// Weighted sum of the first I derivatives, in one row or of lanes; weights of zero cost nothing.
+template <int L, int I, int N>
+inline Lane<L> combine(const double (&weights)[N], double* const* rows_of, std::int64_t r) {
+  Lane<L> sum = weights[0] * load<L>(rows_of[0] + r * L);
+  for (int j = 1; j < I; ++j)
+    if (weights[j] != 0.0) sum += weights[j] * load<L>(rows_of[j] + r * L);
+  return sum;
+}
+template <int L, int I, int N>
+inline Lane<L> combine(const double (&weights)[N], const Lane<L>* of) {
+  Lane<L> sum = weights[0] * of[0];
+  for (int j = 1; j < I; ++j)
+    if (weights[j] != 0.0) sum += weights[j] * of[j];
+  return sum;
+}
+
 // Two digits of a logarithm and an exponential are enough to choose a step size.
 inline double rough_log2(double x) {
   std::uint64_t u;

@@ -284,22 +284,6 @@ class Stepper {
     settle(m, alpha_here, s_here);
   }
 
-  // Weighted sum of the first I derivatives in a row of the tables.
-  template <int I>
-  static Row combine(const double (&weights)[dense_stages], double* const* rows_of, Index r) {
-    Row sum = weights[0] * load<L>(rows_of[0] + r * L);
-    for (int j = 1; j < I; ++j)
-      if (weights[j] != 0.0) sum += weights[j] * load<L>(rows_of[j] + r * L);
-    return sum;
-  }
-  template <int I>
-  static Row combine(const double (&weights)[dense_stages], const Row* of) {
-    Row sum = weights[0] * of[0];
-    for (int j = 1; j < I; ++j)
-      if (weights[j] != 0.0) sum += weights[j] * of[j];
-    return sum;
-  }
-
   // Finishes the derivative of stage I - 1 at `from` unless it is known, forms stage I in `to`.
   template <int I, bool Finish>
   void form(double* from, double* to, double* alpha_from, double* alpha_to) {
@@ -309,7 +293,7 @@ class Stepper {
     sums_.clear();
     constexpr double last = T::a[I][I - 1];
     for (Index r = 0; r < size_; ++r) {
-      Row sum = combine<Finish ? I - 1 : I>(T::a[I], k, r);
+      Row sum = combine<L, (Finish ? I - 1 : I)>(T::a[I], k, r);
       if constexpr (Finish) {
         const Row m = load<L>(from + r * L);
         Row force;
@@ -322,7 +306,7 @@ class Stepper {
         sum += last * slope;
       }
       if (general && alpha != nullptr) {
-        Row sum_a = combine<Finish ? I - 1 : I>(T::a[I], ka, r);
+        Row sum_a = combine<L, (Finish ? I - 1 : I)>(T::a[I], ka, r);
         if constexpr (Finish) {
           const Row slope = alpha_derivative(r, load<L>(alpha_from + r * L));
           store<L>(ka[I - 1] + r * L, slope);
@@ -334,7 +318,7 @@ class Stepper {
       store<L>(to + r * L, m);
       add(r, m);
     }
-    s_new = s + h * combine<I>(T::a[I], ks_);
+    s_new = s + h * combine<L, I>(T::a[I], ks_);
     settle(to, alpha_to, s_new);
     kt_[I] = weight_;
     ks_[I] = -lambda_ * weight_ * s_new;
@@ -378,12 +362,12 @@ class Stepper {
       largest = largest.max(size);
       if constexpr (T::adaptive) {
         const Row scale = (atol + rtol * size.max(load<L>(y + r * L).abs())).inverse();
-        error = error.max((scale * estimate(T::e, k, r)).abs());
+        error = error.max((scale * combine<L, stages>(T::e, k, r)).abs());
         if constexpr (T::has_second_error)
-          error3 = error3.max((scale * estimate(T::e3, k, r)).abs());
+          error3 = error3.max((scale * combine<L, stages>(T::e3, k, r)).abs());
       }
     }
-    t_new = t + h * combine<stages - 1>(T::b, kt_);
+    t_new = t + h * combine<L, stages - 1>(T::b, kt_);
     top = largest;
     speed2 = moved / (weight_ * weight_);
     if constexpr (Kind == GramKind::identity) pulled = sums_.gg;
@@ -396,25 +380,16 @@ class Stepper {
     if constexpr (SlopeLaw::may_vanish) pull2 = pull2.max(floor2());
     if constexpr (T::adaptive) {
       const Row scale = (rtol * t_new).inverse();
-      Row sum = T::e[0] * kt_[0];
-      for (int j = 1; j < stages; ++j) sum += T::e[j] * kt_[j];
+      const Row sum = combine<L, stages>(T::e, kt_);
       error = h * error.max((scale * sum).abs());
       if constexpr (T::has_second_error) {
-        Row sum3 = T::e3[0] * kt_[0];
-        for (int j = 1; j < stages; ++j) sum3 += T::e3[j] * kt_[j];
+        const Row sum3 = combine<L, stages>(T::e3, kt_);
         error3 = h * error3.max((scale * sum3).abs());
         const Row both = (error * error + 0.01 * error3 * error3).sqrt();
         error = (both > 0.0).select(error * error / both, both);
       }
     }
     ratio = error;
-  }
-
-  static Row estimate(const double (&weights)[stages], double* const* rows_of, Index r) {
-    Row sum = weights[0] * load<L>(rows_of[0] + r * L);
-    for (int j = 1; j < stages; ++j)
-      if (weights[j] != 0.0) sum += weights[j] * load<L>(rows_of[j] + r * L);
-    return sum;
   }
 };
 

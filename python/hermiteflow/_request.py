@@ -1,0 +1,159 @@
+"""What `solve` was asked for: its starts, tolerances and events, checked and merged."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _checks, _core
+from ._checks import Array
+from .events import Converged, Event, HittingTime
+from .flows import CorrelationFlow
+from .solution import SolveWarning
+
+
+@dataclass(frozen=True)
+class Start:
+    """Overlaps of the starts, and the weights they came from."""
+
+    overlaps: Array  # (n, k)
+    outside: Array  # (n,) squared norm of w outside span(V)
+    weights: Array | None
+    norms: Array | None  # of the rows of the given weights
+    vectors: Array | None
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The events, merged into one ladder of levels and one test of convergence."""
+
+    levels: Array
+    terminal: NDArray[np.bool_]
+    columns: dict[str, list[int]]  # event name -> places in `levels`; [] for Converged
+    converged: Converged | None
+    convergence_terminal: bool
+
+
+def make_start(
+    flow: CorrelationFlow, overlaps: ArrayLike | None, weights: ArrayLike | None, threads: int
+) -> Start:
+    """Return the starts, from exactly one of overlaps and weights."""
+    if (overlaps is None) == (weights is None):
+        given = "neither" if overlaps is None else "both"
+        raise ValueError(f"exactly one of overlaps and weights must be given, got {given}")
+    targets = flow.targets
+    if weights is not None:
+        rows, norms = _checks.unit_rows(weights, "weights", ("n", "d"))
+        vectors = targets.vectors(rows.shape[1])
+        start = _core.project_weights(rows, vectors, threads) / norms[:, None]
+        inside = targets.squared_projection(start)
+        outside = np.maximum(1.0 - inside, 0.0)
+        if rows.shape[1] == targets.rank:
+            outside[:] = 0.0
+        flow.neurons(rows.shape[0])
+        return Start(start, outside, rows, norms, vectors)
+    start = _checks.array(overlaps, "overlaps", ("n", targets.k))
+    inside = targets.squared_projection(start)
+    worst = int(np.argmax(inside))
+    if inside[worst] > 1.0 + 1e-6:
+        raise ValueError(
+            "overlaps must be those of unit vectors, m^T G^-1 m <= 1, "
+            f"got {inside[worst]:.9g} in row {worst}"
+        )
+    outside = 1.0 - inside
+    if np.any(outside < 1e-12):
+        over = inside > 1.0
+        if np.any(over):
+            start = np.where(
+                over[:, None], start / np.sqrt(np.maximum(inside, 1.0))[:, None], start
+            )
+        outside = np.where(outside < 1e-12, 0.0, outside)
+    flow.neurons(start.shape[0])
+    return Start(start, outside, None, None, None)
+
+
+def tolerances(
+    method: str, step: float | None, rtol: float | None, atol: float | None, start: Array
+) -> tuple[float, float, Array]:
+    """Return step, rtol and the absolute tolerances (n,) of a method."""
+    if method == "rk4":
+        for name, value in (("rtol", rtol), ("atol", atol)):
+            if value is not None:
+                raise ValueError(f"{name} must not be given with method 'rk4', got {value!r}")
+        if step is None:
+            raise ValueError("step must be given with method 'rk4', got None")
+        size = _checks.real(step, "step", low=0.0, open_low=True)
+        return size, 0.0, np.ones(start.shape[0])
+    if step is not None:
+        raise ValueError(f"step must only be given with method 'rk4', got {step!r} and {method!r}")
+    relative = 1e-8
+    if rtol is not None:
+        relative = _checks.real(rtol, "rtol", low=0.0, high=0.1, open_low=True)
+        if relative < 1e-14:
+            raise ValueError(f"rtol must be at least 1e-14, got {rtol!r}")
+    top = np.max(np.abs(start), axis=1)
+    if atol is None:
+        return 0.0, relative, relative * 1e-3 * np.where(top > 0.0, top, 1.0)
+    absolute = _checks.real(atol, "atol", low=0.0)
+    if np.any(absolute > 0.1 * top[top > 0.0]):
+        warnings.warn(
+            f"atol = {absolute:g} is too large for starting overlaps of size "
+            f"{np.min(top[top > 0.0]):.3g} (about 1/sqrt(d)); leave it out",
+            SolveWarning,
+            stacklevel=3,
+        )
+    return 0.0, relative, np.maximum(np.full(start.shape[0], absolute), 1e-300)
+
+
+def make_watch(events: Mapping[str, Event] | None, t_end: float) -> Watch:
+    """Merge the events; without an end in time, convergence ends a neuron."""
+    events = {} if events is None else events
+    if not isinstance(events, Mapping):
+        raise TypeError(f"events must map names to events, got {_checks.describe(events)}")
+    ladder: dict[float, bool] = {}
+    converged: Converged | None = None
+    for name, event in events.items():
+        if isinstance(event, HittingTime):
+            for level in event.levels:
+                last = event.terminal and level == event.levels[-1]
+                ladder[level] = ladder.get(level, False) or last
+        elif isinstance(event, Converged):
+            if converged is not None:
+                raise ValueError("events must hold at most one Converged, got two")
+            converged = event
+        else:
+            raise TypeError(
+                f"events[{name!r}] must be a HittingTime or Converged, "
+                f"got {_checks.describe(event)}"
+            )
+    levels = sorted(ladder)
+    places = {level: i for i, level in enumerate(levels)}
+    columns = {
+        name: [places[level] for level in event.levels] if isinstance(event, HittingTime) else []
+        for name, event in events.items()
+    }
+    endless = math.isinf(t_end)
+    stop = converged is not None and converged.terminal
+    if endless and converged is None:
+        converged = Converged()
+    terminal = np.array([ladder[level] for level in levels], dtype=bool)
+    return Watch(np.array(levels), terminal, columns, converged, endless or stop)
+
+
+def event_times(
+    watch: Watch, hits: Array, converged: Array, events: Mapping[str, Event] | None
+) -> dict[str, Array]:
+    """Return the times found, by name of event."""
+    times: dict[str, Array] = {}
+    for name, event in (events or {}).items():
+        if isinstance(event, HittingTime):
+            columns = hits[:, watch.columns[name]]
+            times[name] = columns if isinstance(event.level, tuple) else columns[:, 0]
+        else:
+            times[name] = converged
+    return times
