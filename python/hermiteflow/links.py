@@ -247,7 +247,13 @@ def polynomial(coefficients: Sequence[float]) -> Link:
     """
     monomials = _checks.array(coefficients, "coefficients", ("degree + 1",))
     series = np.asarray(hermite_e.poly2herme(monomials), dtype=np.float64)
-    scale = np.array([math.exp(0.5 * math.lgamma(p + 1)) for p in range(series.size)])
+    degrees = range(series.size)  # p! fits a double up to 170
+    scale = np.array(
+        [
+            math.sqrt(math.factorial(p)) if p <= 170 else math.exp(0.5 * math.lgamma(p + 1))
+            for p in degrees
+        ]
+    )
     return Link(tuple(series * scale))
 
 

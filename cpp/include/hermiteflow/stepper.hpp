@@ -229,14 +229,14 @@ class Stepper {
     return (a * weight_) * load<L>(g_ + r * L) - (lambda_ * weight_) * value;
   }
 
-  void add(Index r, const Row& m) {
+  void add(Index r, const Row& m, Sums<L>& sums) {
     const Row g = b_[r] * law_(m);
-    sums_.mg += m * g;
-    sums_.gg += g * g;
-    sums_.mm += m * m;
+    sums.mg += m * g;
+    sums.gg += g * g;
+    sums.mm += m * m;
     if constexpr (Kind == GramKind::equiangular) {
-      sums_.g += g;
-      sums_.m += m;
+      sums.g += g;
+      sums.m += m;
     }
     if constexpr (general) store<L>(g_ + r * L, g);
   }
@@ -279,8 +279,10 @@ class Stepper {
   }
 
   void reduce(const double* m, const double* alpha_here, const Row& s_here) {
-    sums_.clear();
-    for (Index r = 0; r < size_; ++r) add(r, load<L>(m + r * L));
+    Sums<L> sums;
+    sums.clear();
+    for (Index r = 0; r < size_; ++r) add(r, load<L>(m + r * L), sums);
+    sums_ = sums;
     settle(m, alpha_here, s_here);
   }
 
@@ -289,8 +291,9 @@ class Stepper {
   void form(double* from, double* to, double* alpha_from, double* alpha_to) {
     if constexpr (Finish) kt_[I - 1] = weight_;
     const Row aw = a * weight_, lw = lambda_ * weight_;
-    const Sums<L> before = sums_;
-    sums_.clear();
+    const Row step = h, spread = gram_.beta * sums_.g;
+    Sums<L> sums;  // a local one stays in registers
+    sums.clear();
     constexpr double last = T::a[I][I - 1];
     for (Index r = 0; r < size_; ++r) {
       Row sum = combine<L, (Finish ? I - 1 : I)>(T::a[I], k, r);
@@ -299,7 +302,7 @@ class Stepper {
         Row force;
         if constexpr (Kind == GramKind::identity) force = b_[r] * law_(m);
         if constexpr (Kind == GramKind::equiangular)
-          force = ((1.0 - gram_.beta) * b_[r]) * law_(m) + gram_.beta * before.g;
+          force = ((1.0 - gram_.beta) * b_[r]) * law_(m) + spread;
         if constexpr (general) force = load<L>(f_ + r * L);
         const Row slope = aw * force - lw * m;
         store<L>(k[I - 1] + r * L, slope);
@@ -312,12 +315,13 @@ class Stepper {
           store<L>(ka[I - 1] + r * L, slope);
           sum_a += last * slope;
         }
-        store<L>(alpha_to + r * L, load<L>(alpha + r * L) + h * sum_a);
+        store<L>(alpha_to + r * L, load<L>(alpha + r * L) + step * sum_a);
       }
-      const Row m = load<L>(y + r * L) + h * sum;
+      const Row m = load<L>(y + r * L) + step * sum;
       store<L>(to + r * L, m);
-      add(r, m);
+      add(r, m, sums);
     }
+    sums_ = sums;
     s_new = s + h * combine<L, I>(T::a[I], ks_);
     settle(to, alpha_to, s_new);
     kt_[I] = weight_;
