@@ -33,7 +33,13 @@ def test_version_and_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert exits(["--version"], capsys)[1] == f"hermiteflow {hf.__version__}\n"
     status, out, _ = exits(["info"], capsys)
     assert status == 0
-    for word in (hf.__version__, "numpy", "matplotlib", "h5netcdf", *hf.build_info()):
+    for word in (
+        hf.__version__,
+        "numpy",
+        "matplotlib",
+        "h5netcdf",
+        *(hf.build_info().keys() - {"version"}),
+    ):
         assert str(word) in out
 
 
