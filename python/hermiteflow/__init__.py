@@ -4,6 +4,7 @@ import os as _os
 
 from . import _core, exact
 from ._core import build_info
+from .archive import load
 from .driver import solve
 from .events import Converged, HittingTime
 from .flows import CorrelationFlow
@@ -37,6 +38,7 @@ __all__ = [
     "exact",
     "hermite",
     "link",
+    "load",
     "polynomial",
     "random_index_vectors",
     "random_overlaps",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import math
 import numbers
 import os
@@ -22,7 +23,7 @@ def describe(value: object) -> str:
     """Return a short description of what came instead of what was expected."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
-    text = repr(value)
+    text = " ".join(repr(value).split())  # errors are one line
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
 
 
@@ -158,6 +159,13 @@ def threads(value: object) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"HERMITEFLOW_NUM_THREADS must be a positive integer, got {text!r}")
     return int(text)
+
+
+def modules(what: str, names: Sequence[str], extra: str = "reproduce") -> None:
+    """Raise ImportError unless these modules of an extra are installed."""
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(f"{what} needs {', '.join(missing)}: pip install 'hermiteflow[{extra}]'")
 
 
 def frozen(values: Array) -> Array:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _checks, _core
 from ._checks import Array
 from ._ends import name_ends
+from ._memory import check_limit, result_bytes
 from ._request import Start, event_times, make_start, make_watch, tolerances
 from .events import Event
 from .flows import CorrelationFlow
@@ -38,12 +39,14 @@ def solve(
     renormalize: bool = True,
     reduce: bool = True,
     max_steps: int = 100_000,
+    memory_limit: float | None = None,
     progress: Progress = False,
     n_threads: int | None = None,
 ) -> Solution:
     """Integrate the flow of n neurons, each at its own pace.
 
-    Memory: about 8 n (k + 5) bytes for the result, 8 n T k for `save_at`.
+    Memory: 8 n (k + 9.5) bytes for the result, 8 n T k for `save_at`, 16 n L for events with L
+    levels in all; with weights 8 n (d + k + 1). More than `memory_limit` is refused at once.
 
     Parameters
     ----------
@@ -76,6 +79,9 @@ def solve(
         events nor `save_at`); the same numbers, by (5), at a cost that grows with d.
     max_steps : int
         Attempted steps per neuron.
+    memory_limit : float
+        Most bytes that the arrays of the result may take. Default: half of the memory of the
+        machine, or of its container (Linux), 4 GiB where that is not known.
     progress : bool or callable
         True shows a bar on stderr; a callable gets (neurons done, n) about every 0.1 s.
     n_threads : int
@@ -130,8 +136,32 @@ def solve(
             f"{tail / scale:.2g} on what lies beyond degree {flow.link.degree} (relative)"
         )
     n = start.overlaps.shape[0]
+    reduce = _checks.flag(reduce, "reduce")
+    general = flow.targets.structure == "general"
+    in_span = general and renormalize and (method == "rk4" or bool(np.any(start.outside <= 0.0)))
+    frame = start.weights is not None
+    sizes = result_bytes(
+        n,
+        flow.targets.k,
+        d=0 if start.weights is None else start.weights.shape[1],
+        saved=saved.size,
+        levels=watch.levels.size,
+        events=sum(map(len, watch.columns.values())),
+        frame=reduce and (frame or in_span),
+    )
+    check_limit(memory_limit, sizes)
+    options = {
+        "t_end": t_end,
+        "step": step or None,
+        "rtol": rtol or None,
+        "atol": None if atol is None else float(atol),
+        "renormalize": renormalize,
+        "reduce": reduce,
+        "max_steps": max_steps,
+        "events": dict(events or {}),
+    }
     report = _reporter(progress, n)
-    if not _checks.flag(reduce, "reduce"):
+    if not reduce:
         return _solve_full(
             flow,
             start,
@@ -146,10 +176,8 @@ def solve(
             max_steps,
             threads,
             report,
+            options,
         )
-    general = flow.targets.structure == "general"
-    in_span = general and renormalize and (method == "rk4" or bool(np.any(start.outside <= 0.0)))
-    frame = start.weights is not None
     out = _core.solve(
         flow.core,
         flow.neurons(n),
@@ -197,6 +225,7 @@ def solve(
         kind=kind,
         steps=out["steps"],
         rejected=out["rejected"],
+        options=options,
     )
 
 
@@ -224,6 +253,7 @@ def _solve_full(
     max_steps: int,
     threads: int,
     report: Callable[[int], object] | None,
+    options: dict[str, Any],
 ) -> Solution:
     if start.weights is None or start.vectors is None:
         raise ValueError("weights must be given with reduce=False, got overlaps")
@@ -266,6 +296,7 @@ def _solve_full(
         kind=np.full(n, "", dtype="<U10"),
         steps=steps,
         rejected=rejected,
+        options=options,
     )
 
 

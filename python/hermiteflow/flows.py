@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from . import _checks, _core
 from ._checks import Array
+from ._display import Card, Shown, spread
 from .interactions import Interaction
 from .links import Link
 from .targets import Targets
@@ -18,8 +19,8 @@ from .targets import Targets
 _KINDS = {"identity": 0, "equiangular": 1, "general": 2}
 
 
-@dataclass(frozen=True, eq=False)
-class CorrelationFlow:
+@dataclass(frozen=True, eq=False, repr=False)
+class CorrelationFlow(Shown):
     """Gradient flow on the sphere of the correlation loss (2), L = -E[f f*].
 
     Time unit: dw_i/dt = -grad L, without a factor; a loss counts all neurons, L is a sum over i.
@@ -106,15 +107,17 @@ class CorrelationFlow:
     def __hash__(self) -> int:
         return hash(self._content())
 
-    def __repr__(self) -> str:
-        parts = [repr(self.targets), repr(self.link)]
-        if self.student is not None:
-            parts.append(f"student={self.student!r}")
-        if self.second_layer is not None:
-            parts.append(f"second_layer of length {self.second_layer.size}")
-        if np.any(self.target_weights != 1.0):
-            parts.append("target_weights given")
-        return f"CorrelationFlow({', '.join(parts)})"
+    def _card(self) -> Card:
+        layer = self.second_layer
+        rows = (
+            ("targets", self.targets._card().line),
+            ("link", self.link._card().body),
+            ("student", "the same" if self.student is None else self.student._card().body),
+            ("interaction", self.interaction._card().body),
+            ("second layer a", "1" if layer is None else spread(layer)),
+            ("target weights b", spread(self.target_weights)),
+        )
+        return Card("CorrelationFlow on the sphere, L = -E[f f*]", rows)
 
     def neurons(self, n: int) -> Array | None:
         """Return a_i for n neurons, shape (n,), or None for ones."""

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.polynomial import polynomial as poly
 from numpy.typing import ArrayLike
 
-from . import _checks
+from . import _checks, _display
 from ._checks import Array
 from .links import Link
 
 
-@dataclass(frozen=True)
-class Interaction:
+@dataclass(frozen=True, repr=False)
+class Interaction(_display.Shown):
     """psi(u) = E[sigma(w.x) sigma*(v.x)] for unit vectors with w.v = u.
 
     By Mehler's formula psi(u) = sum_p c_p c*_p u^p.
@@ -53,6 +53,16 @@ class Interaction:
             slope = self.coefficients * np.arange(self.coefficients.size)
         if not np.isfinite(slope).all():
             raise ValueError("link must have coefficients whose products are finite, got overflow")
+
+    def _card(self) -> _display.Card:
+        rows = [
+            ("psi", _display.series(self.coefficients, _display.power)),
+            ("degree", str(self.coefficients.size - 1)),
+            ("information_exponent", str(self.information_exponent)),
+        ]
+        if self.tail > 0.0:
+            rows.append(("tail", f"{self.tail:.2g}"))
+        return _display.Card("Interaction", tuple(rows), small=True)
 
     @property
     def coefficients(self) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.polynomial import hermite_e, legendre
 from numpy.typing import ArrayLike
 
-from . import _checks
+from . import _checks, _display
 from ._checks import Array
 
 #: A coefficient below this share of the norm counts as zero.
@@ -25,8 +25,8 @@ MAX_DEGREE = 128
 Function = Callable[[Array], Array]
 
 
-@dataclass(frozen=True)
-class Link:
+@dataclass(frozen=True, repr=False)
+class Link(_display.Shown):
     """A link function sigma = sum_p c_p h_p, h_p = He_p / sqrt(p!).
 
     Made by `hermite`, `polynomial` or `link`, and by sums and multiples of links. Equal and
@@ -69,12 +69,23 @@ class Link:
         """Leave the callable behind: it may not be picklable, and the series says it all."""
         return {**self.__dict__, "function": None}
 
-    def __repr__(self) -> str:
-        return f"Link({self.name or self._formula()})"
+    @property
+    def _label(self) -> str:
+        return _display.shorten(self.name) or self._formula()
+
+    def _card(self) -> _display.Card:
+        rows = [("name", _display.shorten(self.name))] if self.name else []
+        rows += [
+            ("series", self._formula()),
+            ("degree", str(self.degree)),
+            ("information_exponent", str(self.information_exponent)),
+        ]
+        if self.remainder > 0.0:
+            rows.append(("remainder", f"{self.remainder:.2g}"))
+        return _display.Card("Link", tuple(rows), small=True)
 
     def _formula(self) -> str:
-        terms = [f"{c:g} h_{p}" for p, c in enumerate(self.significant()) if c != 0.0]
-        return " + ".join(terms[:6]) + (" + ..." if len(terms) > 6 else "") if terms else "0"
+        return _display.series(self.significant(), "h_{}".format)
 
     @property
     def norm(self) -> float:
@@ -103,7 +114,7 @@ class Link:
         degree = _checks.integer(degree, "degree", low=0)
         if degree > self.degree and self.remainder > 0.0:
             raise ValueError(
-                f"degree must be at most {self.degree}, where the series of {self!r} was "
+                f"degree must be at most {self.degree}, where the series of {self._label} was "
                 f"truncated, got {degree}"
             )
         out = np.zeros(degree + 1)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
 from ._checks import Array
+from ._display import Card, Shown, quantiles, shorten
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from .flows import CorrelationFlow
 
 _TABLE = [entry for entry in _core.status_table() if entry[1] != "interrupted"]
@@ -46,6 +51,9 @@ class Status(IntEnum):
 if [(s.name, int(s)) for s in Status] != [(name, number) for number, name, _ in _TABLE]:
     raise ImportError("the compiled core has another table of statuses: reinstall hermiteflow")
 
+#: Events that are shown.
+_SHOWN_EVENTS = 3
+
 #: Statuses that are ends of the flow and not failures of the solver.
 SUCCESSES = (Status.converged, Status.t_end, Status.event, Status.no_escape)
 
@@ -54,12 +62,16 @@ class SolveWarning(UserWarning):
     """Some neurons were not integrated to their end."""
 
 
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """The flow of n neurons. Times are those of the flow (4).
+@dataclass(frozen=True, eq=False, repr=False)
+class Solution(Shown):
+    """The flow of n neurons. Times are those of the flow (4). Equal and hashed by content.
 
     Parameters
     ----------
+    flow : CorrelationFlow
+        The flow that was solved.
+    method : str
+        The method used.
     t_final : (n,)
         Where each neuron stopped.
     overlaps : (n, k)
@@ -81,11 +93,20 @@ class Solution:
         Hessian eigenvalue is zero: not an isolated point), "other"; "" where not converged.
     steps, rejected : (n,)
         Accepted and rejected steps.
-    method : str
-        The method used.
+    options : dict
+        What else `solve` was asked for: t_end, step, rtol, atol, renormalize, reduce, max_steps
+        and events.
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> flow = hf.CorrelationFlow(hf.Orthonormal(k=1), hf.hermite(4))
+    >>> sol = hf.solve(flow, overlaps=[[0.1], [0.2]], events={"hit": hf.HittingTime(0.5)})
+    >>> sol.counts(), sol.events["hit"].round(3)
+    ({'converged': 2}, array([12.437,  2.885]))
     """
 
-    flow: CorrelationFlow = field(repr=False)
+    flow: CorrelationFlow
     method: str
     t_final: Array
     overlaps: Array
@@ -98,6 +119,7 @@ class Solution:
     kind: NDArray[np.str_]
     steps: NDArray[np.int64]
     rejected: NDArray[np.int64]
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def success(self) -> np.bool_:
@@ -109,22 +131,110 @@ class Solution:
         found = {s.name: int(np.count_nonzero(self.status == s)) for s in Status}
         return {name: count for name, count in found.items() if count}
 
-    def __repr__(self) -> str:
+    def to_xarray(self) -> xr.Dataset:
+        """Return the solution with named dimensions, units, flow and options, as one Dataset.
+
+        Dimensions: neuron, index_vector, time (of the trajectory), coordinate (of the weights)
+        and level_NAME for each event NAME with several levels. The attributes "flow" and "run"
+        are JSON. Arrays are shared with the solution, not copied. Needs the extra `reproduce`.
+
+        Raises
+        ------
+        ImportError
+            Without xarray, naming what to install.
+        TypeError
+            If a name of an event is not a string, or the targets are of a class of one's own.
+
+        Examples
+        --------
+        >>> import hermiteflow as hf
+        >>> flow = hf.CorrelationFlow(hf.Orthonormal(k=2), hf.hermite(4))
+        >>> ds = hf.solve(flow, overlaps=[[0.1, 0.2]], t_end=1.0).to_xarray()
+        >>> dict(ds.overlaps.sizes), ds.t_final.units
+        ({'neuron': 1, 'index_vector': 2}, 'flow time')
+        """
+        from ._dataset import to_dataset
+
+        return to_dataset(self)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the solution, its flow included, to a netCDF file; `load` reads it back.
+
+        The file appears whole or not at all; one that was there before is replaced. A link made
+        from a callable is saved as its series, as by pickle. Needs the extra `reproduce`.
+
+        Raises
+        ------
+        ImportError
+            Without xarray, h5netcdf or h5py, naming what to install.
+        ValueError
+            If the path names a folder.
+        OSError
+            If it cannot be written.
+        TypeError
+            As for `to_xarray`.
+
+        Examples
+        --------
+        >>> import tempfile, hermiteflow as hf
+        >>> flow = hf.CorrelationFlow(hf.Orthonormal(k=1), hf.hermite(3))
+        >>> sol = hf.solve(flow, overlaps=[[0.1]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     hf.load(sol.save(folder + "/run.nc")) == sol
+        True
+        """
+        from .archive import save
+
+        return save(self, path)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Solution):
+            return NotImplemented
+        return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+
+    def __hash__(self) -> int:
+        # whole numbers only: equal floats may differ in their bytes (0.0 and -0.0)
+        numbers = (self.status, self.index, self.steps, self.rejected)
+        return hash((self.flow, self.method, *(x.tobytes() for x in numbers)))
+
+    def _card(self) -> Card:
         n, k = self.overlaps.shape
-        counts = ", ".join(f"{count} {name}" for name, count in self.counts().items())
-        lines = [
-            f"Solution of {n} neurons, k = {k}, by {self.method}",
-            f"  status    {counts}",
-            f"  t_final   {np.min(self.t_final):.6g} .. {np.max(self.t_final):.6g}",
-            f"  steps     median {np.median(self.steps):g}, {int(np.sum(self.rejected))} rejected "
-            f"of {int(np.sum(self.steps) + np.sum(self.rejected))}",
+        attempts = int(np.sum(self.steps) + np.sum(self.rejected))
+        share = 100.0 * float(np.sum(self.rejected)) / max(attempts, 1)
+        rows = [
+            ("targets", self.flow.targets._card().line),
+            ("interaction", self.flow.interaction._card().body),
+            ("status", ", ".join(f"{count} {name}" for name, count in self.counts().items())),
         ]
         if np.any(self.kind != ""):
             kinds, number = np.unique(self.kind[self.kind != ""], return_counts=True)
             named = ", ".join(f"{c} {name}" for name, c in zip(kinds, number, strict=True))
             found = np.unique(self.index[self.index >= 0]).size
-            lines.append(f"  kind      {named}; {found} of {k} index vectors reached")
-        for name, times in self.events.items():
-            hit = np.count_nonzero(np.isfinite(times)) / times.size
-            lines.append(f"  event     {name!r} in {100 * hit:.4g} %")
-        return "\n".join(lines)
+            rows.append(("kind", f"{named}; {found} of {k} index vectors reached"))
+        rows.append(("final time", quantiles(self.t_final)))
+        rows.append(("steps", f"median {np.median(self.steps):g}, {share:.2g} % rejected"))
+        for name, times in list(self.events.items())[:_SHOWN_EVENTS]:
+            last = times if times.ndim == 1 else times[:, -1]
+            levels = f"{times.shape[1]} levels, last " if times.ndim == 2 else ""
+            hit = 100.0 * np.count_nonzero(np.isfinite(last)) / n
+            rows.append(("event", f"{shorten(name)}: {levels}in {hit:.3g} %, {quantiles(last)}"))
+        if len(self.events) > _SHOWN_EVENTS:
+            rows.append(("events", f"{len(self.events) - _SHOWN_EVENTS} more"))
+        if self.times.size:
+            times = self.times
+            rows.append(("saved", f"{times.size} times in {times[0]:.4g} .. {times[-1]:.4g}"))
+        if self.weights is not None:
+            rows.append(("weights", f"shape {self.weights.shape}"))
+        return Card(f"Solution of {n} neurons, k = {k}, by {self.method}", tuple(rows))
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Equality of fields; NaN equals NaN, and arrays must be of one type and shape."""
+    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+        if left.dtype.kind == "f":
+            return left.dtype == right.dtype and np.array_equal(left, right, equal_nan=True)
+        text = left.dtype.kind == right.dtype.kind == "U"
+        return (text or left.dtype == right.dtype) and np.array_equal(left, right)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_same(left[name], right[name]) for name in left)
+    return type(left) is type(right) and bool(left == right)

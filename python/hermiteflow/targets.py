@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike
 
 from . import _checks
 from ._checks import Array
+from ._display import Card, Shown
 
 
-class Targets(ABC):
+class Targets(Shown, ABC):
     """Unit index vectors v_1..v_k, known by their Gram matrix G = V V^T.
 
     References
@@ -43,6 +44,14 @@ class Targets(ABC):
     def rank(self) -> int:
         """Rank of G."""
         return int(self.factor.shape[1])
+
+    def _card(self) -> Card:
+        rows = (("rank", str(self.rank)), ("structure", self.structure))
+        return Card(type(self).__name__, (("k", str(self.k)), *self._details(), *rows), small=True)
+
+    def _details(self) -> tuple[tuple[str, str], ...]:
+        """Rows of the card that only this kind of targets has."""
+        return ()
 
     def check_dimension(self, d: int) -> None:
         """Raise ValueError unless the index vectors fit into R^d."""
@@ -77,7 +86,7 @@ class Targets(ABC):
         return np.asarray(np.einsum("ij,ij->i", inside, inside))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Orthonormal(Targets):
     """Orthonormal index vectors: G = I.
 
@@ -120,7 +129,7 @@ class Orthonormal(Targets):
         return np.asarray(np.einsum("ij,ij->i", overlaps, overlaps))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Equiangular(Targets):
     """Index vectors with one inner product beta: G = (1 - beta) I + beta 1 1^T.
 
@@ -148,6 +157,9 @@ class Equiangular(Targets):
         beta = _checks.real(self.beta, "beta", low=low, high=1.0, open_low=True, open_high=True)
         object.__setattr__(self, "k", k)
         object.__setattr__(self, "beta", beta)
+
+    def _details(self) -> tuple[tuple[str, str], ...]:
+        return (("beta", repr(self.beta)),)
 
     @property
     def structure(self) -> str:
@@ -184,7 +196,7 @@ class Equiangular(Targets):
         return np.asarray((squares - gamma * overlaps.sum(axis=1) ** 2) / (1.0 - self.beta))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class IndexVectors(Targets):
     """Index vectors given by V or by their Gram matrix.
 
@@ -228,6 +240,24 @@ class IndexVectors(Targets):
         np.fill_diagonal(matrix, 1.0)
         object.__setattr__(self, "V", vectors)
         object.__setattr__(self, "gram", _checks.frozen(matrix))
+
+    @classmethod
+    def _restored(cls, V: Array | None, gram: Array) -> IndexVectors:
+        """Return index vectors with the arrays of earlier ones, to the last bit.
+
+        V V^T may round differently on another machine, so that G cannot be found anew from V.
+        """
+        if not np.array_equal(_check_gram(gram), gram) or not np.array_equal(gram, gram.T):
+            raise ValueError("gram must be symmetric with a unit diagonal, got another")
+        if V is not None:
+            _checks.unit_rows(V, "V", (gram.shape[0], "d"))
+            if np.max(np.abs(V @ V.T - gram)) > 1e-9:
+                raise ValueError("gram must be that of V, got another")
+            V = _checks.frozen(V)
+        restored = object.__new__(cls)
+        object.__setattr__(restored, "V", V)
+        object.__setattr__(restored, "gram", _checks.frozen(gram))
+        return restored
 
     @property
     def k(self) -> int:  # type: ignore[override]
@@ -276,9 +306,12 @@ class IndexVectors(Targets):
     def __hash__(self) -> int:
         return hash(self._content())
 
-    def __repr__(self) -> str:
-        given = f"V of shape {np.shape(self.V)}" if self.V is not None else "gram"
-        return f"IndexVectors(k={self.k}, rank={self.rank}, from {given})"
+    def _details(self) -> tuple[tuple[str, str], ...]:
+        rows = [] if self.V is None else [("d", str(np.shape(self.V)[1]))]
+        if self.k > 1:
+            products = self.gram[~np.eye(self.k, dtype=bool)]
+            rows.append(("inner_products", f"{products.min():.3g} .. {products.max():.3g}"))
+        return tuple(rows)
 
 
 def _check_gram(value: ArrayLike | None) -> Array:

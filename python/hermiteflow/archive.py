@@ -1,0 +1,137 @@
+"""Solutions in files: netCDF that appears whole or not at all, and is checked when read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import _checks
+from ._dataset import FORMAT, VERSION, from_dataset
+from .solution import Solution
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["load", "save"]
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_NEEDED = ("xarray", "h5netcdf", "h5py")
+
+
+def save(solution: Solution, path: str | os.PathLike[str]) -> Path:
+    """Write a solution to a file; see `Solution.save`."""
+    _checks.modules("save", _NEEDED)
+    given = _path(path)
+    if given.is_dir():
+        raise ValueError(f"path must name a file, got the folder {str(given)!r}")
+    target = given.resolve()  # a link keeps pointing to the file that it names
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"path must lie in a folder that exists, got {str(given)!r}")
+    ds = solution.to_xarray()
+    encoding = {name: {"_FillValue": None} for name in ds.variables}
+    ds.attrs["checksum"] = _checksum(ds)
+    part = target.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        ds.to_netcdf(part, engine="h5netcdf", encoding=encoding)
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return given
+
+
+def load(path: str | os.PathLike[str]) -> Solution:
+    """Read a solution that `Solution.save` wrote, equal to the one that was saved.
+
+    Nothing in the file is executed. A link that was made from a callable comes back as its
+    series. Needs the extra `reproduce`.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
+    Returns
+    -------
+    Solution
+
+    Raises
+    ------
+    ValueError
+        If the file is not such a solution, is damaged or cut short, or has another version.
+    OSError
+        If it cannot be opened.
+    ImportError
+        Without xarray, h5netcdf or h5py, naming what to install.
+
+    Examples
+    --------
+    >>> import tempfile, hermiteflow as hf
+    >>> flow = hf.CorrelationFlow(hf.Orthonormal(k=2), hf.hermite(3))
+    >>> sol = hf.solve(flow, overlaps=[[0.1, 0.2]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = hf.load(sol.save(folder + "/run.nc"))
+    >>> again == sol, again.flow == flow
+    (True, True)
+    """
+    _checks.modules("load", _NEEDED)
+    import h5py  # type: ignore[import-untyped]
+    import xarray as xr
+
+    given = _path(path)
+    with given.open("rb") as file:
+        start = file.read(len(_SIGNATURE))
+    if start != _SIGNATURE:
+        raise _refusal(given, f"a file that is not netCDF-4: it starts with {start!r}")
+    try:
+        h5py.File(given, "r").close()  # says what is wrong; h5netcdf would also write to stderr
+        # nothing is decoded: units of time stay words, NaN stays NaN
+        with xr.open_dataset(given.resolve(), engine="h5netcdf", decode_cf=False) as ds:
+            found = ds.attrs.get("hermiteflow_format"), ds.attrs.get("format_version")
+            if found == (FORMAT, VERSION):
+                if ds.attrs.get("checksum") != _checksum(ds.load()):
+                    raise ValueError("its checksum does not fit")
+                return from_dataset(ds)
+            source = ds.attrs.get("source", "an unknown program")
+    except MemoryError:
+        raise
+    except Exception as error:  # HDF5 tells of damage in many ways
+        what = error.args[0] if isinstance(error, KeyError) else error
+        raise _refusal(given, f"a damaged file: {what}") from error
+    if found[0] != FORMAT:
+        raise _refusal(given, "a netCDF file of another kind")
+    raise _refusal(given, f"format {found[1]}, written by {source}")
+
+
+def _checksum(ds: xr.Dataset) -> str:
+    """SHA-256 of all that `from_dataset` reads."""
+    digest = hashlib.sha256(f"{ds.attrs['flow']}\0{ds.attrs['run']}".encode())
+    for name in sorted(map(str, ds.variables)):
+        variable = ds.variables[name]
+        digest.update(f"\0{name}\0{variable.dims}\0{variable.shape}\0".encode())
+        if variable.dtype.kind in "biuf":
+            plain = variable.values.astype(variable.dtype.newbyteorder("<"), copy=False)
+            digest.update(np.ascontiguousarray(plain).data)
+        else:
+            digest.update("\0".join(map(str, variable.values.ravel())).encode())
+    return digest.hexdigest()
+
+
+def _path(path: str | os.PathLike[str]) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a str or a path, got {_checks.describe(path)}")
+    return Path(path)
+
+
+def _refusal(path: Path, what: str) -> ValueError:
+    short = " ".join(what.split())
+    return ValueError(
+        f"path must name a {FORMAT} of format {VERSION} that Solution.save wrote, "
+        f"got {str(path)!r}: {short}"
+    )
