@@ -1,77 +1,119 @@
-"""`python -m benchmarks [--rounds R]`: interleaved rounds, medians and spread, one table."""
+"""`python -m benchmarks`: our side and the peers by turns, at the same accuracy, in one table."""
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-import hermiteflow as hf
+from . import curves, engine, figures, machine, precision, tables
+from .cases import CASES
+from .measure import measure
 
-from . import numpy_rk4
-
-Array = np.ndarray
-
-
-@dataclass(frozen=True)
-class Case:
-    """Our side and a peer on one problem; `error` compares a result with the exact solution."""
-
-    name: str
-    ours: Callable[[], Array]
-    peer: Callable[[], Array]
-    error: Callable[[Array], float]
+OTHERS = ("engine", "precision", "curves")
 
 
-def fixed_rk4(n: int = 2_000, k: int = 50, steps: int = 200) -> Case:
-    """RK4 in overlap space, G = I, h_3, against NumPy with arrays of all neurons."""
-    targets = hf.Orthonormal(k=k)
-    flow = hf.CorrelationFlow(targets, hf.hermite(3))
-    m0 = hf.random_overlaps(targets, n=n, d=400, seed=0)
-    t_end = 2.0
-    step = t_end / steps
-    exact = np.array([hf.exact.orthonormal(3, 1.0, row, t_end) for row in m0[:8]])
-
-    def ours() -> Array:
-        return hf.solve(
-            flow, overlaps=m0, method="rk4", step=step, t_end=t_end, renormalize=False
-        ).overlaps
-
-    return Case(
-        f"fixed RK4, overlaps, n = {n}, k = {k}, {steps} steps; peer: NumPy",
-        ours,
-        lambda: numpy_rk4.solve(m0, step, steps),
-        lambda found: float(np.max(np.abs(found[:8] - exact))),
-    )
-
-
-def main() -> None:
-    """Print the table."""
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
-    info = hf.build_info()
-    print(f"instruction set {info['isa']}, {info['max_threads']} threads, NumPy {np.__version__}")
-    for case in (fixed_rk4(),):
-        times: dict[str, list[float]] = {"ours": [], "peer": []}
-        found: dict[str, Array] = {}
-        case.ours()
-        for _ in range(rounds):
-            for side, run in (("ours", case.ours), ("peer", case.peer)):
-                begin = time.perf_counter()
-                found[side] = run()
-                times[side].append(time.perf_counter() - begin)
-        print(case.name)
-        for side, spent in times.items():
-            print(
-                f"  {side}: best {min(spent):.4f} s, median {np.median(spent):.4f} s, "
-                f"worst {max(spent):.4f} s, error {case.error(found[side]):.1e}"
-            )
-        ratios = np.array(times["peer"]) / np.array(times["ours"])
-        print(f"  ratio: median {np.median(ratios):.1f}, {ratios.min():.1f} to {ratios.max():.1f}")
+    names = (*CASES, *OTHERS)
+    parser.add_argument(
+        "--case", action="append", choices=names, metavar="NAME",
+        help=f"only this one; may be repeated: {', '.join(names)}",
+    )  # fmt: skip
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of each case (7)")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument(
+        "--load", type=Path, metavar="FILE",
+        help="start from an earlier --json; what is measured now replaces its part, and without "
+        "--case nothing is measured",
+    )  # fmt: skip
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="draw pictures there")
+    parser.add_argument(
+        "--write", type=Path, metavar="PAGE", help="put the tables between the markers of a page"
+    )
+    options = parser.parse_args(arguments)
+    if options.rounds < 1:
+        parser.error(f"--rounds must be at least 1, got {options.rounds}")
+    return options
+
+
+def run(names: list[str], results: dict[str, Any], *, rounds: int, small: bool) -> None:
+    """Measure what is asked for, into `results`; each line is printed when it is there."""
+    for name, case in CASES.items():
+        if name not in names:
+            continue
+        print(f"{name} ...", flush=True)
+        found = measure(case.build(small), min(rounds, case.rounds))
+        wanted = {"target": case.target, "wanted_share": case.share, "small": small}
+        results["cases"][name] = {**found, **wanted}
+        ratio = found["ratio"]
+        print(f"  {found['title']}")
+        for side in ("ours", "peer"):
+            if side in found:
+                part = found[side]
+                print(
+                    f"  {side}: {part['name']}: best {part['best']:.4g} s, "
+                    f"median {part['median']:.4g} s, worst {part['worst']:.4g} s, "
+                    f"error {part['error']:.1e}"
+                )
+        if ratio:
+            print(f"  ratio {ratio['median']:.3g} ({ratio['low']:.3g} to {ratio['high']:.3g})")
+        elif found["verdict"]:
+            print(f"  {found['verdict']}")
+        print(
+            f"  in these rounds: GEMM {found['gemm_gflops']:.1f} GF/s, "
+            f"FMA loop {found['fma_gflops']:.1f} GF/s",
+            flush=True,
+        )
+    if "engine" in names:
+        print("engine ...", flush=True)
+        results["engine"] = list(engine.rows(small, min(rounds, 5)))
+    if "precision" in names:
+        print("precision ...", flush=True)
+        results["precision"] = precision.study(20 if small else 1_000)
+    if "curves" in names:
+        print("curves ...", flush=True)
+        results["curves"] = {}
+        for name, point in curves.points(small, min(rounds, 5)):
+            results["curves"].setdefault(name, []).append(point)
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    """Measure, print, write; return the results."""
+    options = parse(arguments)
+    results: dict[str, Any] = {}
+    names = options.case or [*CASES, *OTHERS]
+    if options.load:
+        results = json.loads(options.load.read_text(encoding="utf8"))
+        names = options.case or []
+    results.setdefault("cases", {})
+    if names:
+        results["machine"] = machine.describe()
+        print(tables.machine_lines(results["machine"]), flush=True)
+    run(names, results, rounds=options.rounds, small=options.quick)
+    for block in tables.blocks(results).values():
+        print(f"\n{block}")
+    if options.json:
+        text = json.dumps(results, indent=1, default=_plain)
+        options.json.write_text(text + "\n", encoding="utf8")
+    if options.figures:
+        for path in figures.draw(results, options.figures):
+            print(f"wrote {path}")
+    if options.write:
+        tables.write(options.write, results)
+        print(f"wrote {options.write}")
+    return results
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
 if __name__ == "__main__":
