@@ -4,11 +4,21 @@ import os as _os
 
 from . import _core, exact
 from ._core import build_info
+from ._hessian import Hessian
 from .archive import load
 from .driver import solve
 from .events import Converged, HittingTime
 from .flows import CorrelationFlow
 from .interactions import Interaction
+from .landscape import (
+    FixedPoint,
+    FixedPoints,
+    FoundPoints,
+    Orbit,
+    classify,
+    find_fixed_points,
+    fixed_points,
+)
 from .links import Link, hermite, link, polynomial
 from .solution import Solution, SolveWarning, Status
 from .starts import random_index_vectors, random_overlaps, random_weights
@@ -25,17 +35,25 @@ __all__ = [
     "Converged",
     "CorrelationFlow",
     "Equiangular",
+    "FixedPoint",
+    "FixedPoints",
+    "FoundPoints",
+    "Hessian",
     "HittingTime",
     "IndexVectors",
     "Interaction",
     "Link",
+    "Orbit",
     "Orthonormal",
     "Solution",
     "SolveWarning",
     "Status",
     "Targets",
     "build_info",
+    "classify",
     "exact",
+    "find_fixed_points",
+    "fixed_points",
     "hermite",
     "link",
     "load",

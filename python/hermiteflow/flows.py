@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from . import _checks, _core
 from ._checks import Array
 from ._display import Card, Shown, spread
+from ._hessian import Hessian, hessian
 from .interactions import Interaction
 from .links import Link
 from .targets import Targets
@@ -175,6 +176,45 @@ class CorrelationFlow(Shown):
             pull = pull * layer[:, None]
         along = np.einsum("ij,ij->i", overlaps, pull)
         return np.asarray(pull @ self.targets.gram - along[:, None] * overlaps)
+
+    def hessian(self, overlaps: ArrayLike, d: int | None = None) -> Hessian:
+        """Return the Riemannian Hessian (11) of one neuron's loss at overlaps (k,).
+
+        Its eigenvalues tell the kind of a fixed point; away from fixed points they are those of
+        the second derivative along geodesics.
+
+        Parameters
+        ----------
+        overlaps : array_like (k,)
+            Overlaps of a unit vector.
+        d : int, optional
+            Input dimension; by default any above that of the span of the index vectors.
+
+        Raises
+        ------
+        ValueError
+            If no unit vector has these overlaps, or psi'' is infinite there.
+
+        References
+        ----------
+        docs/mathematics (11).
+
+        Examples
+        --------
+        >>> import hermiteflow as hf
+        >>> flow = hf.CorrelationFlow(hf.Orthonormal(k=3), hf.hermite(3))
+        >>> flow.hessian([1.0, 0.0, 0.0], d=10)
+        Hessian(minimum, inside 3 x 2, outside 3 x 7)
+        """
+        m = _checks.array(overlaps, "overlaps", (self.targets.k,))
+        layer = self.neurons(1)
+        return self._hessian(m, 1.0 if layer is None else float(layer[0]), d)
+
+    def _hessian(self, m: Array, a: float, d: int | None) -> Hessian:
+        weights = a * self.target_weights
+        first = weights * self.interaction.derivative(m)
+        second = weights * self.interaction.derivative(m, order=2)
+        return hessian(self.targets.factor, first, second, m, d)
 
     @cached_property
     def _slope(self) -> tuple[int, int, Array, tuple[float, float, float, float]]:
