@@ -1,20 +1,23 @@
 """diffrax on (4) for psi = u^3, G = I: vmapped, compiled, warm, in double precision.
 
-Tried, at k = 50, d = 1e6, in seconds for 1,000 neurons to convergence on two busy cores (tolerance
-1e-6 where none is said):
+Tried, at k = 50, d = 1e6, to convergence, on two busy cores. With Tsit5 at tolerance 1e-6, in
+seconds for 1,000 neurons:
 
 - controllers: `PIDController` as I 0.264, as PI (0.4, 0.3) 0.275, as PI (0.2, 0.4) 0.260: no
   difference, and the I controller takes fewest steps;
 - adjoints: `RecursiveCheckpointAdjoint` (the default) 0.264, `DirectAdjoint` 0.268, `ForwardMode`
   0.267;
 - no dense output and no steps saved: `SaveAt(t1=True)` in all of these;
-- the tolerance is an argument of the compiled function, so that nothing is compiled again;
-- one batch goes as long as its slowest neuron, and its state leaves the cache: 8,000 neurons,
-  sorted by their largest start so that those of a batch take the same time, at tolerance 1e-8: one
-  batch 21 s, batches of 4000, 2000, 1000, 500, 256: 13.8, 8.5, 6.9, 7.3, 6.9 s;
-- two Python threads, each with its own batches: 12.9, 7.2, 6.5, 6.0, 5.6 s for 4000 to 256; batches
-  of 128 and below are slower (0.21 against 0.17 s for 1,000 neurons);
-- methods: at hitting times good to 2e-9, `Dopri8` takes 0.6 of the time of `Tsit5`.
+- the tolerance is an argument of the compiled function, so that nothing is compiled again.
+
+One batch goes as long as its slowest neuron, and its state leaves the cache. With Dopri8 at 1e-8,
+in seconds for 4,000 neurons, sorted by their largest start so that those of a batch take equally
+long:
+
+- batches of 4000, 2000, 1000, 500, 250, 125: 9.3, 6.2, 4.3, 3.5, 3.34, 4.2;
+- the same on two Python threads: 9.2, 5.2, 3.7, 3.38, 3.35, 3.36; not sorted, batches of 250: 3.50;
+- for 2,000 neurons, on two threads, batches of 250, 125, 64, 32: 1.4, 1.9, 1.9, 2.4;
+- Tsit5 at the tolerance 3e-10 that reaches the same accuracy: 5.9 (3.35 for Dopri8).
 
 So: sorted batches of 256 on two threads, the I controller, and the better of Tsit5 and Dopri8, each
 at the loosest tolerance that reaches our accuracy.

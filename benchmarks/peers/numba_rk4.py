@@ -1,13 +1,14 @@
 """RK4 of (4) for psi = u^3, G = I, in Numba: parallel, fused loops, fastmath.
 
-Tried, with n = 1e4, k = 50, in neuron x index x steps a second, on two busy AVX-512 cores:
+Tried, with n = 1e4, k = 50, in neuron x index x steps a second, on two cores whose GEMM reaches
+104 GF/s (best of 225 rounds in random order):
 
 - a neuron at a time, its overlaps along the vector registers, each stage's update fused with the
-  next stage's sum m . g: 5.7e8;
-- tiles of 8, 16, 32, 64 neurons, the neurons along the registers, the same fusion, state in L1
-  cache: 3.1e8, 5.7e8, 8.9e8, 8.5e8.
+  next stage's sum m . g: 1.19e9;
+- tiles of 16, 32, 48, 64, 96, 128 neurons, the neurons along the registers, the same fusion, state
+  in L1 cache: 1.20e9, 1.81e9, 1.96e9, 1.86e9, 1.85e9, 1.76e9; of 8 neurons: half of 16.
 
-The tiles of 32 are what runs; its loops over a tile have a constant length, so that they unroll.
+The tiles of 48 are what runs; the loops over a tile have a constant length, so that they unroll.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numba import njit, prange, set_num_threads
 
 Array = np.ndarray
 
-LANES = 32
+LANES = 48
 
 
 @njit(parallel=True, fastmath=True, error_model="numpy")

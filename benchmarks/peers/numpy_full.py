@@ -1,11 +1,11 @@
 """RK4 of (3) for psi = u^3 in all d coordinates, in NumPy, products by BLAS.
 
-Tried, with n = d = 2000, k = 50, in seconds a step on two busy AVX-512 cores:
+Tried, with n = d = 2000, k = 50, in seconds a step on two cores whose GEMM reaches 104 GF/s:
 
-- all neurons at once, in place, with BLAS's threads: 0.55;
-- tiles of 32, 64, 125, 250, 500 neurons, with BLAS's threads: 1.3, 0.79, 0.94, 0.70, 0.60;
-- tiles of the same sizes on two Python threads with one BLAS thread each: 0.25, 0.24, 0.26, 0.30,
-  0.29.
+- all neurons at once, in place, with BLAS's threads: 0.109;
+- tiles of 32, 64, 125, 250, 500 neurons, with BLAS's threads: 0.084, 0.071, 0.066, 0.078, 0.091;
+- tiles of the same sizes on two Python threads with one BLAS thread each: 0.059, 0.054, 0.061,
+  0.074, 0.082.
 
 The last, with 64 neurons a tile, is what runs (the caller holds BLAS to one thread).
 """

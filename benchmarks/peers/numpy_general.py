@@ -1,13 +1,15 @@
 """RK4 of (4) for psi = u^3 and any G, in NumPy: the products with G by BLAS, the rest in place.
 
-Tried, with n = 1e4, k = 200, in seconds for 5 steps on two busy AVX-512 cores:
+Tried, with n = 1e4, k = 200, in seconds for 5 steps on two cores whose GEMM reaches 104 GF/s, where
+the products alone would take 0.154:
 
-- all neurons at once, in place, with BLAS's threads: 1.64;
-- tiles of 100, 250, 500, 1000, 2500 neurons, with BLAS's threads: 2.7, 1.3, 1.2, 3.1, 1.4;
-- tiles of the same sizes on two Python threads with one BLAS thread each: 0.67, 0.63, 0.69, 1.0,
-  1.2.
+- all neurons at once, in place, with BLAS's threads: 0.405; tiles of 5000, 2500 neurons: 0.41,
+  0.47, smaller ones are slower still;
+- tiles of 100, 250, 500 neurons on two Python threads with one BLAS thread each: 0.231, 0.208,
+  0.206; of 1000 and 2500 slower.
 
-The last, with 250 neurons a tile, is what runs (the caller holds BLAS to one thread).
+The last, with 250 neurons a tile, is what runs as `solve` (the caller holds BLAS to one thread).
+`plain` is what one writes from the textbook.
 """
 
 from __future__ import annotations
@@ -45,6 +47,22 @@ def _tile(m: Array, gram: Array, step: float, steps: int) -> Array:
             np.multiply(slope, h * share, out=g)
             total += g
         m += total
+    return m
+
+
+def plain(m: Array, gram: Array, step: float, steps: int) -> Array:
+    """Return the overlaps after `steps` steps, by arrays of all neurons."""
+
+    def field(x: Array) -> Array:
+        g = 3.0 * x * x
+        return g @ gram - np.einsum("ij,ij->i", x, g)[:, None] * x
+
+    for _ in range(steps):
+        k1 = field(m)
+        k2 = field(m + 0.5 * step * k1)
+        k3 = field(m + 0.5 * step * k2)
+        k4 = field(m + step * k3)
+        m = m + step / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
     return m
 
 

@@ -1,17 +1,18 @@
-"""RK4 of (4) for psi = u^3, G = I, in NumPy: tiles that stay in cache, all in place, two threads.
+"""RK4 of (4) for psi = u^3, G = I, in NumPy: tiles that stay in cache, all in place, on threads.
 
-Tried, with n = 1e4, k = 50, in neuron x index x steps a second, on two busy AVX-512 cores:
+Tried, with n = 1e4, k = 50, in neuron x index x steps a second, on two cores whose GEMM reaches
+104 GF/s (best of 24 rounds in random order; plain NumPy 6.2e7):
 
-- plain NumPy 5.5e7; the same formulas in place (`out=`) by tiles of 32, 64, 128, 256, 512, 1024
-  neurons 4.9e7, 7.5e7, 1.0e8, 1.2e8, 1.3e8, 1.25e8;
-- `vecdot` for `einsum` in m . g: 1.35e8; tiles transposed, neurons along the rows: 1.27e8;
-- scaled overlaps q = (3 h / 2) m, so that stages need no products with the step, and m' = (y_1 + 2
-  y_2 + y_3 - m + F_4) / 3 from the stages y instead of a sum of slopes: 25 passes a step instead of
-  30, 1.56e8;
-- tiles on Python threads (NumPy releases the lock inside each pass): 1.2e8 with 256 neurons, where
-  the threads mostly wait for the lock, 2.8e8 with 1250, 3.0e8 with 2500.
+- the plain formulas in place (`out=`) by tiles of 128 and 512 neurons: 1.00e8, 1.26e8;
+- `vecdot` for `einsum` in m . g: 1.33e8; tiles transposed, neurons along the rows: 1.28e8;
+- scaled overlaps q = (3 h / 2) m, so that stages need no products with the step, and
+  m' = (y_1 + 2 y_2 + y_3 - m + F_4) / 3 from the stages y instead of a sum of slopes: 25 passes a
+  step instead of 30, 1.54e8 with tiles of 512 as of 1024;
+- tiles on Python threads (NumPy releases the lock inside each pass): 1.45e8 with 256 neurons, where
+  the threads mostly wait for the lock, 2.3e8 with 512, 2.7e8 with 1000, 3.05e8 with 2500, 2.9e8
+  with 5000.
 
-The last is what runs.
+The last, with 2500 neurons a tile, is what runs.
 """
 
 from __future__ import annotations

@@ -63,13 +63,14 @@ def test_numpy_takes_our_steps_with_a_general_gram(monkeypatch: pytest.MonkeyPat
     ours = rk4(hf.CorrelationFlow(targets, hf.hermite(3)), m0)
     found = numpy_general.solve(m0, targets.gram, STEP, STEPS)
     np.testing.assert_allclose(found, ours, rtol=0, atol=1e-13)
+    plain = numpy_general.plain(m0, targets.gram, STEP, STEPS)
+    np.testing.assert_allclose(plain, ours, rtol=0, atol=1e-13)
     reference = problems.reference_rk4(m0, targets.gram, STEPS * STEP, STEPS)
     np.testing.assert_allclose(reference, ours, rtol=0, atol=1e-13)
 
 
 def test_numpy_agrees_on_weights_and_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numpy_full, "TILE", 5)
-    monkeypatch.setattr(numpy_gradient, "TILE", 5)
     W, V = cases._weights(13, 30, 4)
     flow = hf.CorrelationFlow(hf.IndexVectors(V), hf.hermite(3))
     solution = hf.solve(
@@ -286,7 +287,7 @@ def test_one_command_writes_table_json_page_and_figures(
     monkeypatch.setattr(precision, "TOLERANCES", (1e-4, 1e-6))
     page, saved = tmp_path / "page.md", tmp_path / "all.json"
     page.write_text(PAGE)
-    names = ["rk4-tiled", "general", "gradient", "weights", "engine", "precision", "curves"]
+    names = ["rk4-tiled", "general-tiled", "gradient", "weights", "engine", "precision", "curves"]
     chosen = [word for name in names for word in ("--case", name)]
     command.main(
         ["--quick", "--rounds", "2", *chosen, "--json", str(saved), "--write", str(page),
@@ -296,7 +297,7 @@ def test_one_command_writes_table_json_page_and_figures(
     assert "| at least |" in printed
     results = json.loads(saved.read_text())
     assert set(results) == {"machine", "cases", "engine", "precision", "curves"}
-    assert list(results["cases"]) == ["rk4-tiled", "weights", "gradient", "general"]
+    assert list(results["cases"]) == ["rk4-tiled", "weights", "gradient", "general-tiled"]
     for case in results["cases"].values():
         assert set(case["ratio"]) == {"median", "low", "high"}
         for side in ("ours", "peer"):
@@ -311,7 +312,7 @@ def test_one_command_writes_table_json_page_and_figures(
     assert all(point["error"] < 1e-4 for curve in results["curves"].values() for point in curve)
     text = page.read_text()
     assert "old" not in text
-    assert results["cases"]["general"]["title"] in text
+    assert results["cases"]["general-tiled"]["title"] in text
     pictures = sorted(path.name for path in (tmp_path / "figures").iterdir())
     assert pictures == ["performance-curves.png", "performance-ratios.png", "work-precision.png"]
     command.main(["--load", str(saved), "--write", str(page)])
