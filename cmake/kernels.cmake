@@ -18,7 +18,9 @@ set(HERMITEFLOW_KERNELS "")
 foreach(isa IN LISTS HERMITEFLOW_ISAS)
   add_library(hermiteflow_kernels_${isa} OBJECT ${HERMITEFLOW_KERNEL_SOURCES})
   target_link_libraries(hermiteflow_kernels_${isa} PRIVATE hermiteflow_settings)
-  target_compile_definitions(hermiteflow_kernels_${isa} PRIVATE Eigen=Eigen_${isa} HF_ISA=${isa})
+  target_compile_definitions(hermiteflow_kernels_${isa} PRIVATE Eigen=Eigen_${isa} HF_ISA=${isa}
+    # lanes live in registers only where every operation on them is inlined
+    "EIGEN_STRONG_INLINE=__attribute__((always_inline)) inline")
   target_compile_options(hermiteflow_kernels_${isa} PRIVATE
     -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast
     # gcc 12 takes the undefined register of its own AVX-512 intrinsics for a mistake

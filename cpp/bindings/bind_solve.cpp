@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "hermiteflow/fixed_point.hpp"
+#include "hermiteflow/ensemble.hpp"
 
 namespace hermiteflow::bindings {
 
@@ -36,7 +36,7 @@ py::array_t<T> filled(std::vector<py::ssize_t> shape, T value) {
 
 py::dict solve(const FlowSpec& spec, const MaybeArray& second_layer, const Array& overlaps,
                const Array& outside, int method, double t_end, double step, double rtol,
-               const Array& atol, Index max_steps, bool renormalize, bool frame,
+               const Array& atol, bool atol_follows, Index max_steps, bool renormalize, bool frame,
                bool stop_if_trapped, const Array& levels, const py::array_t<bool>& level_terminal,
                bool watch_convergence, bool convergence_terminal, double convergence_tol,
                const Array& save_at, int threads, const py::object& progress) {
@@ -53,6 +53,7 @@ py::dict solve(const FlowSpec& spec, const MaybeArray& second_layer, const Array
                         step,
                         rtol,
                         atol.data(),
+                        atol_follows,
                         max_steps,
                         renormalize,
                         frame,
@@ -96,36 +97,6 @@ py::dict solve(const FlowSpec& spec, const MaybeArray& second_layer, const Array
   return out;
 }
 
-// For each row of m: polished point, whether Newton succeeded, negative and zero eigenvalues.
-py::tuple classify(const FlowSpec& spec, const Array& second_layer, const Array& m) {
-  const Index n = m.shape(0), k = m.shape(1);
-  Array points({n, k}), lambdas({n});
-  py::array_t<Index> negative(n), zero(n);
-  const std::vector<double> outside(static_cast<std::size_t>(n), 0.0);
-  Flow flow = spec.flow;
-  flow.second_layer = second_layer.data();
-  const Landscape landscape(flow, outside.data());
-  for (Index i = 0; i < n; ++i) {
-    double* const point = points.mutable_data(i);
-    std::copy_n(m.data(i), k, point);
-    const double a = second_layer.data()[i];
-    double lambda = 0.0;
-    if (landscape.vanished(a, point)) {  // a degenerate set, not a point
-      negative.mutable_data()[i] = 0;
-      zero.mutable_data()[i] = k;
-      lambdas.mutable_data()[i] = lambda;
-      continue;
-    }
-    landscape.settle(a, point);
-    const double slack = landscape.slack(a, point);
-    const Index below = landscape.count_below(a, point, -slack, &lambda);
-    negative.mutable_data()[i] = below;
-    zero.mutable_data()[i] = landscape.count_below(a, point, slack, nullptr) - below;
-    lambdas.mutable_data()[i] = lambda;
-  }
-  return py::make_tuple(points, negative, zero, lambdas);
-}
-
 }  // namespace
 
 void bind_solve(py::module_& module) {
@@ -135,13 +106,11 @@ void bind_solve(py::module_& module) {
            py::arg("signs"), py::arg("target_weights"));
   module.def("solve", &solve, py::arg("flow"), py::arg("second_layer"), py::arg("overlaps"),
              py::arg("outside"), py::arg("method"), py::arg("t_end"), py::arg("step"),
-             py::arg("rtol"), py::arg("atol"), py::arg("max_steps"), py::arg("renormalize"),
-             py::arg("frame"), py::arg("stop_if_trapped"), py::arg("levels"),
-             py::arg("level_terminal"), py::arg("watch_convergence"),
+             py::arg("rtol"), py::arg("atol"), py::arg("atol_follows"), py::arg("max_steps"),
+             py::arg("renormalize"), py::arg("frame"), py::arg("stop_if_trapped"),
+             py::arg("levels"), py::arg("level_terminal"), py::arg("watch_convergence"),
              py::arg("convergence_terminal"), py::arg("convergence_tol"), py::arg("save_at"),
              py::arg("threads"), py::arg("progress"), "Integrate every neuron.");
-  module.def("classify", &classify, py::arg("flow"), py::arg("second_layer"), py::arg("m"),
-             "Polished fixed points near m, and the inertia of the Hessian there.");
 }
 
 }  // namespace hermiteflow::bindings

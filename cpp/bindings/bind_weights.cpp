@@ -58,12 +58,12 @@ void rk4(const FlowSpec& spec, const MaybeArray& second_layer, const Array& v, A
 }
 
 py::tuple adaptive(const FlowSpec& spec, const MaybeArray& second_layer, const Array& v, Array w,
-                   int method, double t_end, double rtol, const Array& atol, Index max_steps,
-                   int threads, const py::object& progress) {
+                   int method, double t_end, double rtol, const Array& atol, bool atol_follows,
+                   Index max_steps, int threads, const py::object& progress) {
   const Index n = w.shape(0);
   double* const target = w.mutable_data();
   const FullProblem full = full_problem(spec, second_layer, v, target);
-  const FullAdaptive options{static_cast<Method>(method), t_end, rtol, max_steps};
+  const FullAdaptive options{static_cast<Method>(method), t_end, rtol, max_steps, atol_follows};
   std::vector<FullEnd> ends(static_cast<std::size_t>(n));
   PythonPoll poll(progress);
   {
@@ -100,8 +100,8 @@ void bind_weights(py::module_& module) {
              "RK4 on all d coordinates, in place in w.");
   module.def("weights_adaptive", &adaptive, py::arg("flow"), py::arg("second_layer"),
              py::arg("v").noconvert(), py::arg("w").noconvert(), py::arg("method"),
-             py::arg("t_end"), py::arg("rtol"), py::arg("atol"), py::arg("max_steps"),
-             py::arg("threads"), py::arg("progress"),
+             py::arg("t_end"), py::arg("rtol"), py::arg("atol"), py::arg("atol_follows"),
+             py::arg("max_steps"), py::arg("threads"), py::arg("progress"),
              "An adaptive method on all d coordinates, in place in w: status, t, steps, rejected.");
 }
 

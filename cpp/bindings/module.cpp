@@ -54,7 +54,8 @@ PYBIND11_MODULE(_core, module) {
   module.def("status_table", &status_entries, "(number, name, message) of each status.");
   bind_math(module);
   bind_starts(module);
-  bind_solve(module);  // first of the two: it binds FlowSpec
+  bind_solve(module);
+  bind_ends(module);  // first of the two: it binds FlowSpec
   bind_weights(module);
 }
 

@@ -5,6 +5,8 @@
 
 #include <Eigen/Dense>
 
+#include "hermiteflow/slope.hpp"
+
 namespace hermiteflow {
 
 namespace {
@@ -78,34 +80,48 @@ double Landscape::field(double a, const double* m, double* g, double* curvature,
     mg += m[j] * g[j];
     sum += g[j];
   }
+  const Eigen::Map<const Vector> force(g, k());
+  if (gram.kind == GramKind::general)
+    Eigen::Map<Vector>(pull, k()).noalias() =
+        Eigen::Map<const Matrix>(gram.matrix, k(), k()) * force;
   for (Index j = 0; j < k(); ++j) {
-    switch (gram.kind) {
-    case GramKind::identity:
-      pull[j] = g[j];
-      break;
-    case GramKind::equiangular:
-      pull[j] = (1.0 - gram.beta) * g[j] + gram.beta * sum;
-      break;
-    default:
-      pull[j] = 0.0;
-      for (Index l = 0; l < k(); ++l) pull[j] += gram.matrix[j * k() + l] * g[l];
-    }
+    if (gram.kind == GramKind::identity) pull[j] = g[j];
+    if (gram.kind == GramKind::equiangular) pull[j] = (1.0 - gram.beta) * g[j] + gram.beta * sum;
     out[j] = pull[j] - mg * m[j];
   }
   return mg;
 }
 
 double Landscape::speed(Index neuron, const double* m) const {
-  std::vector<double> work(static_cast<std::size_t>(4 * k()));
-  double *g = work.data(), *c = g + k(), *pull = c + k(), *f = pull + k();
-  field(coupling(neuron), m, g, c, pull, f);
+  const double a = coupling(neuron);
   double moved = 0.0, pulled = 0.0;
-  for (Index j = 0; j < k(); ++j) {
-    moved += f[j] * f[j];
-    pulled += pull[j] * pull[j];
+  if (flow_.gram.kind == GramKind::general) {
+    std::vector<double> work(static_cast<std::size_t>(4 * k()));
+    double *g = work.data(), *c = g + k(), *pull = c + k(), *f = pull + k();
+    field(a, m, g, c, pull, f);
+    for (Index j = 0; j < k(); ++j) {
+      moved += f[j] * f[j];
+      pulled += pull[j] * pull[j];
+    }
+  } else {
+    const double beta = flow_.gram.kind == GramKind::equiangular ? flow_.gram.beta : 0.0;
+    const auto force = [&](Index j) {
+      return a * flow_.target_weights[j] * slope_at(flow_.slope, m[j]);
+    };
+    double mg = 0.0, sum = 0.0;
+    for (Index j = 0; j < k(); ++j) {
+      const double g = force(j);
+      mg += m[j] * g;
+      sum += g;
+    }
+    for (Index j = 0; j < k(); ++j) {
+      const double pull = (1.0 - beta) * force(j) + beta * sum, f = pull - mg * m[j];
+      moved += f * f;
+      pulled += pull * pull;
+    }
   }
-  const double pull_size = std::max(std::sqrt(pulled), vanishing * reach(coupling(neuron), m));
-  return pull_size > 0.0 ? std::sqrt(moved) / pull_size : 1.0;
+  const double size = std::max(std::sqrt(pulled), vanishing * reach(a, m));
+  return size > 0.0 ? std::sqrt(moved) / size : 1.0;
 }
 
 double Landscape::reach(double a, const double* m) const {
@@ -231,6 +247,52 @@ double Landscape::slack(double a, const double* m) const {
   return rounding * std::max(std::fabs(lambda), c.cwiseAbs().maxCoeff());
 }
 
+// A residual this small beside a spectrum this far from zero: a minimum is nearby (Newton and
+// Kantorovich), and its spectrum is nearly this one.
+bool Landscape::plain_minimum(Index neuron, double* m, double calm, double* lambda) const {
+  if (speed(neuron, m) > calm) return false;
+  const double a = coupling(neuron);
+  to_sphere(a, m);
+  if (flow_.gram.kind == GramKind::general) return plainly_convex(a, m, lambda);
+  return count_below(a, m, 0.05 / rounding * slack(a, m), lambda) == 0;
+}
+
+// Sufficient for a Hessian far above zero. With c_j = a b_j psi''(m_j) and the parts u_j of the v_j
+// that are tangent at w, it is lambda - sum_j c_j u_j u_j^T >= lambda - sum over c_j > 0; those
+// with small c_j are bounded by their trace, the others through the matrix sqrt(c_i c_j) u_i . u_j.
+bool Landscape::plainly_convex(double a, const double* m, double* lambda_out) const {
+  Vector g(k()), c(k()), pull(k()), f(k());
+  const double lambda = field(a, m, g.data(), c.data(), pull.data(), f.data());
+  *lambda_out = lambda;
+  const double bound = 0.9 * lambda - 0.05 * std::max(std::fabs(lambda), c.cwiseAbs().maxCoeff());
+  if (!(bound > 0.0)) return false;
+  std::vector<Index> large;
+  for (Index j = 0; j < k(); ++j)
+    if (c[j] > 0.1 * lambda / static_cast<double>(k())) large.push_back(j);
+  const Index size = static_cast<Index>(large.size());
+  Matrix form(size, size);
+  for (Index i = 0; i < size; ++i)
+    for (Index l = 0; l < size; ++l) {
+      const Index x = large[static_cast<std::size_t>(i)], y = large[static_cast<std::size_t>(l)];
+      form(i, l) = std::sqrt(c[x] * c[y]) * (flow_.gram.matrix[x * k() + y] - m[x] * m[y]);
+    }
+  if (form.norm() < bound) return true;
+  const Matrix rest = bound * Matrix::Identity(size, size) - form;
+  return Eigen::LLT<Matrix>(rest).info() == Eigen::Success;
+}
+
+Place Landscape::locate(Index neuron, double* m) const {
+  const double a = coupling(neuron);
+  if (vanished(a, m)) return {true, 0.0};
+  const Vector before = Eigen::Map<const Vector>(m, k());
+  double lambda = 0.0;
+  if (plain_minimum(neuron, m, 2e-6, &lambda)) return {false, 1e-4};
+  Eigen::Map<Vector>(m, k()) = before;
+  settle(a, m);
+  const double limit = slack(a, m);
+  return {count_below(a, m, limit, nullptr) > count_below(a, m, -limit, nullptr), 1e-5};
+}
+
 Verdict Landscape::judge(Index neuron, const double* m) const {
   const double a = coupling(neuron);
   if (vanished(a, m)) {  // (11) with m . g = 0: no negative direction where every term is >= 0
@@ -243,18 +305,34 @@ Verdict Landscape::judge(Index neuron, const double* m) const {
     return {positive, Eigen::Map<const Vector>(m, k()).cwiseAbs().maxCoeff()};
   }
   Vector here = Eigen::Map<const Vector>(m, k());
+  double lambda = 0.0;
+  if (plain_minimum(neuron, here.data(), 1e-5, &lambda) &&
+      (outside_[neuron] <= 0.0 || lambda > 0.0))
+    return {true, here.cwiseAbs().maxCoeff()};
+  here = Eigen::Map<const Vector>(m, k());
   settle(a, here.data());
   const double limit = slack(a, here.data());
-  double lambda = 0.0;
   const Index negative = count_below(a, here.data(), -limit, &lambda);
   return {negative == 0 && (outside_[neuron] <= 0.0 || lambda > -limit),
           here.cwiseAbs().maxCoeff()};
 }
 
-bool Landscape::trapped(Index neuron, const double* m, double outside) const {
+// |projection of w on span(V)|^2, from m and not from 1 - outside, which has no digits at large d.
+double Landscape::inside(const double* m, double outside) const {
+  const Gram& gram = flow_.gram;
+  const Eigen::Map<const Vector> here(m, k());
+  if (gram.kind == GramKind::identity) return here.squaredNorm();
+  if (gram.kind == GramKind::general) return std::max(1.0 - outside, 0.0) + 1e-15;
+  const double sum = here.sum(), gamma = gram.beta / (1.0 + (double(k()) - 1.0) * gram.beta);
+  return (here.squaredNorm() - gamma * sum * sum) / (1.0 - gram.beta);
+}
+
+bool Landscape::trapped(Index neuron, const double* m, double outside, double level) const {
   const Slope& s = flow_.slope;
   if (outside < 1e-12 || s.power < 1) return false;
-  const double a = coupling(neuron), q = 1.0 - outside, root = std::sqrt(std::max(q, 0.0));
+  const double q = inside(m, outside), root = std::sqrt(q);
+  if (level > 0.0 && level <= root) return false;  // |m_j| <= |projection| for ever, if trapped
+  const double a = coupling(neuron);
   bool every_side = true, own_side = true, all_left = true, all_right = true;
   for (Index j = 0; j < k(); ++j) {
     const double weight = a * flow_.target_weights[j];
@@ -268,22 +346,18 @@ bool Landscape::trapped(Index neuron, const double* m, double outside) const {
   if (every_side) return true;
   if (flow_.gram.kind == GramKind::identity) return own_side;
   if (!all_left && !all_right) return false;
-  if (flow_.gram.kind == GramKind::equiangular && weight_min_ == weight_max_) {
-    const double beta = flow_.gram.beta;
-    if (beta <= 0.0) return true;
-    if (s.terms == 1) {  // pure degree: docs/solver, the sharp cone
-      double low = HUGE_VAL, high = 0.0;
-      for (Index j = 0; j < k(); ++j) {
-        low = std::min(low, std::fabs(m[j]));
-        high = std::max(high, std::fabs(m[j]));
-      }
-      const auto cone = [&](double r) {
-        double sum = 0.0, power = 1.0;
-        for (Index i = 1; i < s.power; ++i) sum += power *= r;
-        return sum - beta / (1.0 - beta) * (power * r + double(k()) - 1.0);
-      };
-      return cone(low / high) >= 0.0 && cone(1.0) >= 0.0;
+  if (positive_ == 0.0) return true;
+  if (flow_.gram.kind == GramKind::equiangular && weight_min_ == weight_max_ && s.terms == 1) {
+    const double beta = flow_.gram.beta;  // pure degree: docs/solver, the sharp cone
+    double low = HUGE_VAL, high = 0.0;
+    for (Index j = 0; j < k(); ++j) {
+      low = std::min(low, std::fabs(m[j]));
+      high = std::max(high, std::fabs(m[j]));
     }
+    const double r = low / high;
+    double sum = 0.0, power = 1.0;
+    for (Index i = 1; i < s.power; ++i) sum += power *= r;
+    return sum >= beta / (1.0 - beta) * (power * r + double(k()) - 1.0);
   }
   return trapped_by_ratio(a, m, q);
 }
@@ -314,8 +388,8 @@ Oracle Landscape::oracle() const {
           [](const void* context, Index neuron, const double* m) {
             return static_cast<const Landscape*>(context)->judge(neuron, m);
           },
-          [](const void* context, Index neuron, const double* m, double outside) {
-            return static_cast<const Landscape*>(context)->trapped(neuron, m, outside);
+          [](const void* context, Index neuron, const double* m, double outside, double level) {
+            return static_cast<const Landscape*>(context)->trapped(neuron, m, outside, level);
           },
           [](const void* context, Index neuron, const double* m) {
             return static_cast<const Landscape*>(context)->speed(neuron, m);

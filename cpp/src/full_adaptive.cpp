@@ -107,6 +107,7 @@ FullEnd integrate(const FullProblem& full, const FullAdaptive& options, Index ne
       const double third = estimate(T::e3), both = std::sqrt(ratio * ratio + 0.01 * third * third);
       ratio = both > 0.0 ? ratio * ratio / both : 0.0;
     }
+    ratio *= T::share;
     const bool finite = std::isfinite(ratio) && z.allFinite() && std::isfinite(t_new);
     if (!finite || ratio > 1.0) {
       ++end.rejected;
@@ -142,6 +143,7 @@ FullEnd integrate(const FullProblem& full, const FullAdaptive& options, Index ne
     t = t_new;
     std::swap(w, z);
     m = m_new;
+    if (options.atol_follows) atol = std::min(atol, 1e-3 * options.rtol * m.cwiseAbs().maxCoeff());
     std::swap(slopes[0], slopes[T::stages - 1]);
     weights[0] = weights[T::stages - 1];
   }

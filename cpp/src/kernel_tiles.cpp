@@ -1,7 +1,9 @@
 // Instantiates the integrator for the methods, the structures of G and the laws of psi'.
 #include "kernels.hpp"
 
+#include "hermiteflow/fixed_stepper.hpp"
 #include "hermiteflow/integrate.hpp"
+#include "hermiteflow/stepper.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -32,56 +34,84 @@ struct Ask {
   bool may_poll;
 };
 
-template <class T, GramKind Kind, class Law, int L>
+template <class Tile, int L>
 Index perform(const Ask& ask) {
-  using Tile = Stepper<T, Kind, Law, L>;
   if (ask.result == nullptr)
     return Tile::rows(ask.problem->flow.gram.k, ask.problem->frame) * L * Index{8};
   const FlushDenormals flush;
-  Integrator<T, Tile, L>(*ask.problem, *ask.result, *ask.control, ask.scratch).run(ask.may_poll);
+  Integrator<Tile, L>(*ask.problem, *ask.result, *ask.control, ask.scratch).run(ask.may_poll);
   return 0;
 }
 
+template <class T, GramKind Kind, class Law, int L>
+Index adaptive(const Ask& ask) {
+  return perform<Stepper<T, Kind, Law, L>, L>(ask);
+}
+template <GramKind Kind, class Law, int L>
+Index fixed(const Ask& ask) {
+  return perform<FixedStepper<Kind, Law, L>, L>(ask);
+}
+
+// The power of a pure degree with equal target weights, or 0.
+Index pure_power(const Flow& flow) {
+  for (Index j = 1; j < flow.gram.k; ++j)
+    if (flow.target_weights[j] != flow.target_weights[0]) return 0;
+  return flow.slope.terms == 1 ? flow.slope.power : 0;
+}
+
 template <class T>
-Index choose_law(const Ask& ask) {
+Index choose_adaptive(const Ask& ask) {
   const Flow& flow = ask.problem->flow;
-  const Slope& slope = flow.slope;
+  constexpr GramKind identity = GramKind::identity;
   switch (flow.gram.kind) {
   case GramKind::identity:
-    if (slope.terms == 1 && slope.power == 2)
-      return perform<T, GramKind::identity, PureSlope<8, 2>, 8>(ask);
-    if (slope.terms == 1 && slope.power == 3)
-      return perform<T, GramKind::identity, PureSlope<8, 3>, 8>(ask);
-    return perform<T, GramKind::identity, SeriesSlope<8>, 8>(ask);
+    if (pure_power(flow) == 2) return adaptive<T, identity, PureSlope<8, 2>, 8>(ask);
+    if (pure_power(flow) == 3) return adaptive<T, identity, PureSlope<8, 3>, 8>(ask);
+    return adaptive<T, identity, SeriesSlope<8>, 8>(ask);
   case GramKind::equiangular:
-    return perform<T, GramKind::equiangular, SeriesSlope<8>, 8>(ask);
+    return adaptive<T, GramKind::equiangular, SeriesSlope<8>, 8>(ask);
   default:
-    return perform<T, GramKind::general, SeriesSlope<16>, 16>(ask);
+    return adaptive<T, GramKind::general, SeriesSlope<16>, 16>(ask);
   }
 }
 
-Index choose_method(const Ask& ask) {
+Index choose_fixed(const Ask& ask) {
+  const Flow& flow = ask.problem->flow;
+  constexpr GramKind identity = GramKind::identity;
+  switch (flow.gram.kind) {
+  case GramKind::identity:
+    if (pure_power(flow) == 2) return fixed<identity, PureSlope<16, 2>, 16>(ask);
+    if (pure_power(flow) == 3) return fixed<identity, PureSlope<16, 3>, 16>(ask);
+    return fixed<identity, SeriesSlope<16>, 16>(ask);
+  case GramKind::equiangular:
+    return fixed<GramKind::equiangular, SeriesSlope<16>, 16>(ask);
+  default:
+    return fixed<GramKind::general, SeriesSlope<16>, 16>(ask);
+  }
+}
+
+Index choose(const Ask& ask) {
   switch (ask.problem->method) {
   case Method::rk4:
-    return choose_law<RK4>(ask);
+    return choose_fixed(ask);
   case Method::dopri5:
-    return choose_law<DormandPrince5>(ask);
+    return choose_adaptive<DormandPrince5>(ask);
   case Method::dop853:
-    return choose_law<DormandPrince853>(ask);
+    return choose_adaptive<DormandPrince853>(ask);
   default:
-    return choose_law<Tsitouras5>(ask);
+    return choose_adaptive<Tsitouras5>(ask);
   }
 }
 
 }  // namespace
 
 Index solve_scratch(const Problem* problem) {
-  return choose_method({problem, nullptr, nullptr, nullptr, false});
+  return choose({problem, nullptr, nullptr, nullptr, false});
 }
 
 void solve_tiles(const Problem* problem, const Result* result, const Control* control,
                  double* scratch, bool may_poll) {
-  choose_method({problem, result, control, scratch, may_poll});
+  choose({problem, result, control, scratch, may_poll});
 }
 
 }  // namespace hermiteflow::HF_ISA

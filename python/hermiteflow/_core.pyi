@@ -43,15 +43,6 @@ def chi_squared(
     Draws for tests of the generator.
     """
 
-def classify(
-    flow: FlowSpec,
-    second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
-    m: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
-) -> tuple[typing.Any, ...]:
-    """
-    Polished fixed points near m, and the inertia of the Hessian there.
-    """
-
 def combine_weights(
     s: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     w: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
@@ -106,6 +97,28 @@ def fma_peak(seconds: typing.SupportsFloat | typing.SupportsIndex) -> float:
     GF/s of a multiply-add loop on one thread with the kernels in use.
     """
 
+def largest_overlaps(
+    overlaps: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> tuple[typing.Any, ...]:
+    """
+    Place of the largest |overlap| of each row, and whether it is positive.
+    """
+
+def name_ends(
+    flow: FlowSpec,
+    second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    overlaps: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    points: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    reached: typing.Annotated[numpy.typing.ArrayLike, numpy.bool],
+    key: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    exchangeable: bool,
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> tuple[typing.Any, ...]:
+    """
+    Index and kind of the minima near converged overlaps.
+    """
+
 def normal_quantile(tail: typing.SupportsFloat | typing.SupportsIndex) -> float:
     """
     x > 0 with P(X > x) = tail for a standard normal X.
@@ -137,6 +150,15 @@ def select_isa(name: str) -> bool:
     Use the kernels of one instruction set; False if not available.
     """
 
+def settle(
+    flow: FlowSpec,
+    second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    m: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    The fixed points near m, polished where possible.
+    """
+
 def solve(
     flow: FlowSpec,
     second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
@@ -147,6 +169,7 @@ def solve(
     step: typing.SupportsFloat | typing.SupportsIndex,
     rtol: typing.SupportsFloat | typing.SupportsIndex,
     atol: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    atol_follows: bool,
     max_steps: typing.SupportsInt | typing.SupportsIndex,
     renormalize: bool,
     frame: bool,
@@ -183,6 +206,7 @@ def weights_adaptive(
     t_end: typing.SupportsFloat | typing.SupportsIndex,
     rtol: typing.SupportsFloat | typing.SupportsIndex,
     atol: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    atol_follows: bool,
     max_steps: typing.SupportsInt | typing.SupportsIndex,
     threads: typing.SupportsInt | typing.SupportsIndex,
     progress: typing.Any,

@@ -188,6 +188,7 @@ def solve(
         step,
         rtol,
         absolute,
+        atol is None,
         max_steps,
         renormalize,
         frame or in_span,
@@ -207,8 +208,12 @@ def solve(
     done = np.flatnonzero(status == Status.converged)
     if done.size:
         layer = flow.neurons(n)
+        every = done.size == n
         index[done], kind[done] = name_ends(
-            flow, out["overlaps"][done], None if layer is None else layer[done]
+            flow,
+            out["overlaps"] if every else out["overlaps"][done],
+            layer if every or layer is None else layer[done],
+            threads,
         )
     _warn(status)
     return Solution(
@@ -277,8 +282,8 @@ def _solve_full(
         status = np.where(finite, Status.t_end, Status.non_finite).astype(np.int32)
     else:
         status, t_final, steps, rejected = _core.weights_adaptive(
-            flow.core, layer, start.vectors, final, METHODS[method], t_end, rtol, atol, max_steps,
-            threads, report,
+            flow.core, layer, start.vectors, final, METHODS[method], t_end, rtol, atol,
+            options["atol"] is None, max_steps, threads, report,
         )  # fmt: skip
         overlaps = _core.project_weights(final, start.vectors, threads)
     _warn(status)

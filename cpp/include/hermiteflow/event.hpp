@@ -35,6 +35,22 @@ inline double locate(const Function& f, double low, double high, double f_low, d
   return high;
 }
 
+// Some theta in [0, 1] with 0 <= f(theta) <= close, for a nearly linear f whose values at 0 and 1
+// are known; 0 where f is not negative there, 1 where it stays negative.
+template <class Function>
+inline double locate_roughly(const Function& f, double f_low, double f_high, double close) {
+  double low = 0.0, high = 1.0;
+  if (!(f_high >= 0.0 && f_low < 0.0)) return f_low >= 0.0 ? 0.0 : 1.0;
+  for (int i = 0; i < 20 && f_high > close && high - low > 1e-3; ++i) {
+    const double slope = (f_high - f_low) / (high - low);
+    const double x = i % 4 == 3 ? 0.5 * (low + high) : low + (0.5 * close - f_low) / slope;
+    const double y = f(x);
+    (y >= 0.0 ? high : low) = x;
+    (y >= 0.0 ? f_high : f_low) = y;
+  }
+  return high;
+}
+
 // First theta at which |m_j| >= level for some j, or a number above 1 where there is none.
 template <class Segment>
 inline double first_hit(const Segment& segment, Index k, double level) {

@@ -8,18 +8,26 @@
 
 namespace hermiteflow {
 
+// What is known of a fixed point near a point of small speed.
+struct Place {
+  bool degenerate;  // an eigenvalue on the tangent space in span(V) is zero
+  double same;      // points closer than this in every overlap are the same
+};
+
 class Landscape {
  public:
   Landscape(const Flow& flow, const double* outside);
 
   double speed(Index neuron, const double* m) const;  // |dm/dt| / |G g|
   Verdict judge(Index neuron, const double* m) const;
-  bool trapped(Index neuron, const double* m, double outside) const;
+  bool trapped(Index neuron, const double* m, double outside, double level) const;
 
   // Is psi' zero at every overlap (a degenerate set, m . g = 0)?
   bool vanished(double a, const double* m) const;
   // Puts m on the unit sphere of span(V) and, where Newton's method works, on the fixed point.
   void settle(double a, double* m) const;
+  // Moves m towards the fixed point nearby, and tells what it is.
+  Place locate(Index neuron, double* m) const;
   // Eigenvalues within this of zero are not told from zero.
   double slack(double a, const double* m) const;
   // Number of Hessian eigenvalues on the tangent space in span(V) below `bound`, at a point of
@@ -44,6 +52,11 @@ class Landscape {
                double* out) const;  // returns m . g
   void to_sphere(double a, double* m) const;
   bool polish(double a, double* m) const;  // false where Newton is singular or leaves
+  double inside(const double* m, double outside) const;
+  // Is m, up to `calm` in speed, next to a minimum that is far from degenerate? Puts m on the
+  // sphere.
+  bool plain_minimum(Index neuron, double* m, double calm, double* lambda) const;
+  bool plainly_convex(double a, const double* m, double* lambda) const;
   bool trapped_by_ratio(double a, const double* m, double q) const;
 };
 

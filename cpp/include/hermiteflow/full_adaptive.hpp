@@ -10,6 +10,7 @@ struct FullAdaptive {
   Method method;
   double t_end, rtol;
   Index max_steps;
+  bool atol_follows;  // as in kernel_api.hpp
 };
 
 struct FullEnd {

@@ -3,30 +3,48 @@
 // the same bits for any number of threads and any company in the tile.
 #pragma once
 
-#include "hermiteflow/controller.hpp"
 #include "hermiteflow/event.hpp"
 #include "hermiteflow/kernel_api.hpp"
-#include "hermiteflow/stepper.hpp"
+#include "hermiteflow/pace.hpp"
 
 namespace hermiteflow::HF_ISA {
 
-template <class T, class Tile, int L>
+// Neurons come off one counter that the threads share, a few at a time.
+struct Tickets {
+  Index* counter;
+  Index n;
+  bool empty = false;
+  Index next = 0, end = 0;
+  Index take() {
+    constexpr Index chunk = 8;
+    if (next == end) {
+      next = __atomic_fetch_add(counter, chunk, __ATOMIC_RELAXED);
+      end = next + chunk < n ? next + chunk : n;
+      empty = next >= n;
+      if (empty) return -1;
+    }
+    return next++;
+  }
+};
+
+template <class Tile, int L>
 class Integrator {
  public:
   Integrator(const Problem& problem, const Result& result, const Control& control, double* scratch)
-      : p_(problem), out_(result), control_(control), tile_(problem.flow, problem.frame, scratch),
-        controller_{T::adaptive ? 1.0 / (T::error_order + 1.0) : 1.0}, size_(problem.flow.gram.k) {
-    atol_ = Lane<L>::Ones();
+      : p_(problem), out_(result), control_(control),
+        tile_(problem.flow, problem.frame, watches(problem), scratch), pace_(problem),
+        size_(problem.flow.gram.k), tickets_{control.ticket, problem.n} {
     for (int l = 0; l < L; ++l) neuron_[l] = -1;
-    unbounded_ = !(p_.t_end < 1e308);
+    live_ = still_at_ = Row::Zero();
+    before_ = Row::Ones();
+    next_time_ = next_level_ = next_check_ = Row::Constant(never);
+    unbounded_ = !(p_.t_end < never);
   }
 
   void run(bool may_poll) {
     for (Index round = 0;; ++round) {
-      refill();
-      bool any = false;
-      for (int l = 0; l < L; ++l) any = any || neuron_[l] >= 0;
-      if (!any) return;
+      if (idle_ > 0 && !tickets_.empty) refill();
+      if (idle_ == L) return;
       if (may_poll && round % 64 == 0 &&
           !control_.poll(control_.poll_context, __atomic_load_n(control_.done, __ATOMIC_RELAXED)))
         __atomic_store_n(control_.stop, 1, __ATOMIC_RELAXED);
@@ -35,30 +53,26 @@ class Integrator {
     }
   }
 
+  static bool watches(const Problem& p) { return p.n_levels > 0 || p.watch_convergence; }
+
  private:
-  static constexpr Index chunk = 8;
+  using Row = Lane<L>;
+  static constexpr double never = 1e308, least_step = Pace<Tile, L>::least_step;
   const Problem& p_;
   const Result& out_;
   const Control& control_;
   Tile tile_;
-  Controller controller_;
+  Pace<Tile, L> pace_;
   Index size_;
   bool unbounded_;
-  Lane<L> atol_;
-  Index neuron_[L], steps_[L], rejected_[L], level_[L], save_[L];
-  double previous_[L], wanted_[L], start_scale_[L];
-  bool first_[L], fresh_[L], converged_[L];
-  Index queue_ = 0, queue_end_ = 0;
-
-  Index take() {
-    if (queue_ == queue_end_) {
-      const Index ticket = __atomic_fetch_add(control_.ticket, chunk, __ATOMIC_RELAXED);
-      if (ticket >= p_.n) return -1;
-      queue_ = ticket;
-      queue_end_ = ticket + chunk < p_.n ? ticket + chunk : p_.n;
-    }
-    return queue_++;
-  }
+  Row before_;  // |dm/dt|^2 / |G g|^2 at the start of the step
+  // When a lane is to be looked at: time, level, count of steps, and |dm/dt|^2 / |G g|^2.
+  Row live_, next_time_, next_level_, next_check_, still_at_;
+  Index neuron_[L], level_[L], save_[L];
+  double start_scale_[L];
+  bool fresh_[L], converged_[L], busy_[L];
+  int idle_ = L;
+  Tickets tickets_;
 
   // ---- a neuron enters a lane -------------------------------------------------------------
   void refill() {
@@ -66,8 +80,8 @@ class Integrator {
       bool loaded = false;
       for (int l = 0; l < L; ++l) {
         fresh_[l] = false;
-        if (neuron_[l] >= 0) continue;
-        const Index i = take();
+        if (neuron_[l] >= 0 || tickets_.empty) continue;
+        const Index i = tickets_.take();
         if (i < 0) continue;
         enter(l, i);
         loaded = fresh_[l] = true;
@@ -81,18 +95,18 @@ class Integrator {
 
   void enter(int l, Index i) {
     neuron_[l] = i;
-    steps_[l] = rejected_[l] = level_[l] = save_[l] = 0;
-    previous_[l] = 1.0;
-    first_[l] = true;
+    --idle_;
+    level_[l] = save_[l] = 0;
+    live_[l] = 1.0;
+    pace_.enter(l, i);
     converged_[l] = false;
     tile_.t[l] = 0.0;
     // within span(V) the coefficient of w(0) is not needed, and would blow up where m . g < 0
     start_scale_[l] = p_.outside[i] == 0.0 && tile_.alpha == nullptr ? 0.0 : 1.0;
     tile_.s[l] = start_scale_[l];
-    tile_.h[l] = wanted_[l] = T::adaptive ? controller_.first_step(p_.rtol) : p_.step;
+    tile_.h[l] = pace_.wanted[l];
     tile_.a[l] = p_.flow.second_layer != nullptr ? p_.flow.second_layer[i] : 1.0;
     tile_.outside[l] = p_.outside[i];
-    atol_[l] = T::adaptive ? p_.atol[i] : 1.0;
     const double* m = p_.overlaps + i * size_;
     for (Index r = 0; r < size_; ++r) tile_.y[r * L + l] = m[r];
     if (tile_.alpha != nullptr)
@@ -122,89 +136,103 @@ class Integrator {
     if (p_.t_end <= 0.0) return leave(l, Status::t_end, 1.0);
     if (!(tile_.start_pull(l) - tile_.start_pull(l) == 0.0))
       return leave(l, Status::non_finite, 1.0);
-    if (p_.watch_convergence && p_.oracle.speed(p_.oracle.context, i, m) <= p_.convergence_tol &&
-        settled(l, m) && finish_converged(l, 1.0, 0.0))
-      return;
-    if (trapped(l, m, p_.outside[i])) leave(l, Status::no_escape, 1.0);
+    double start_speed = 1.0;
+    if (p_.watch_convergence) {
+      start_speed = p_.oracle.speed(p_.oracle.context, i, m);
+      if (start_speed <= p_.convergence_tol && settled(l, m) && finish_converged(l, 1.0, 0.0))
+        return;
+    }
+    if (trapped(l, m, p_.outside[i])) return leave(l, Status::no_escape, 1.0);
+    next_check_[l] = 8.0;
+    before_[l] = start_speed * start_speed;
+    set_watch(l);
+  }
+
+  // Until when nothing can happen to a lane.
+  void set_watch(int l) {
+    const double saved = save_[l] < p_.n_save ? p_.save_at[save_[l]] : never;
+    next_time_[l] = saved < p_.t_end ? saved : p_.t_end;
+    next_level_[l] = level_pending(l) ? p_.levels[level_[l]] / 1.5 : never;
+    const bool watch = p_.watch_convergence && !converged_[l];
+    still_at_[l] = watch ? p_.convergence_tol * p_.convergence_tol : -1.0;
   }
 
   // ---- one attempt for all lanes -----------------------------------------------------------
   void attempt() {
-    bool final_step[L] = {};
-    for (int l = 0; l < L; ++l) {
-      if (neuron_[l] < 0) tile_.h[l] = 0.0;
-      if (T::adaptive || neuron_[l] < 0) continue;
-      final_step[l] = p_.t_end - tile_.t[l] < tile_.h[l] * (1.0 + 1e-9);
-      if (final_step[l]) tile_.h[l] = p_.t_end - tile_.t[l];
+    Row on_grid = Row::Zero();
+    if constexpr (Tile::adaptive) {
+      tile_.h = live_ * pace_.wanted;
+    } else {  // the last step is shortened
+      const Row left = p_.t_end - tile_.t;
+      on_grid = (left < p_.step * (1.0 + 1e-9)).select(Row::Zero(), Row::Ones());
+      tile_.h = live_ * (on_grid > 0.0).select(Row::Constant(p_.step), left);
     }
-    tile_.step(p_.rtol, atol_);
-    bool accepted[L], dense = false;
-    for (int l = 0; l < L; ++l) {
-      accepted[l] = neuron_[l] < 0 || judge(l);
-      dense = dense || (neuron_[l] >= 0 && accepted[l] && needs_dense(l));
-    }
-    if constexpr (!T::adaptive) {
+    tile_.step(pace_.rtol, pace_.atol);
+    pace_.judge(tile_);
+    if constexpr (!Tile::adaptive) {
       if (p_.renormalize) tile_.normalise();
-      for (int l = 0; l < L; ++l)  // no drift of the grid
-        if (neuron_[l] >= 0)
-          tile_.t_new[l] = final_step[l] ? p_.t_end : static_cast<double>(steps_[l]) * p_.step;
+      tile_.t_new =
+          (on_grid > 0.0).select(pace_.steps * p_.step, p_.t_end);  // no drift of the grid
     }
-    if (dense) tile_.extra_stages();
-    for (int l = 0; l < L; ++l)
-      if (neuron_[l] >= 0 && accepted[l]) meet_events(l);
-    tile_.advance(accepted);
-    for (int l = 0; l < L; ++l)
-      if (neuron_[l] >= 0) tile_.h[l] = wanted_[l];
-    if (!T::adaptive && p_.renormalize) {
-      bool all[L];
-      for (int l = 0; l < L; ++l) all[l] = true;
-      tile_.refresh(all);
+    if (look()) {
+      bool dense = false;
+      for (int l = 0; l < L; ++l)
+        dense = dense || (busy_[l] && pace_.accepted[l] && needs_dense(l));
+      if (dense) tile_.extra_stages();
+      for (int l = 0; l < L; ++l)
+        if (busy_[l]) attend(l);
+    }
+    tile_.advance(pace_.accepted);
+    if (p_.watch_convergence) {
+      const Row now = tile_.speed2 / tile_.pull2;
+      for (int l = 0; l < L; ++l) before_[l] = pace_.accepted[l] ? now[l] : before_[l];
     }
   }
 
-  // Is the step accepted? Chooses the next one; a failed neuron leaves.
-  bool judge(int l) {
-    const double speed = tile_.speed2[l], ratio = tile_.ratio[l];
-    const bool finite = speed - speed == 0.0 && tile_.t_new[l] - tile_.t_new[l] == 0.0;
-    if constexpr (!T::adaptive) {
-      ++steps_[l];
-      if (finite) return true;
-      leave(l, Status::non_finite, 0.0);
-      return false;
-    } else {
-      const bool good = finite && ratio <= 1.0;
-      if (good) {
-        ++steps_[l];
-        double factor = controller_.factor(ratio, previous_[l], true);
-        if (!first_[l] && factor > 1.0 && factor < 1.1) factor = 1.0;
-        first_[l] = false;
-        wanted_[l] = tile_.h[l] * factor;
-        previous_[l] = ratio;
-        return true;
-      }
-      ++rejected_[l];
-      wanted_[l] = tile_.h[l] * (finite ? controller_.factor(ratio, previous_[l], false) : 0.1);
-      if (wanted_[l] < 1e-13)
-        leave(l, finite ? Status::step_too_small : Status::non_finite, 0.0);
-      else if (steps_[l] + rejected_[l] >= p_.max_steps)
-        leave(l, Status::max_steps, 0.0);
-      return false;
+  bool is_finite(int l) const {
+    return tile_.health()[l] - tile_.health()[l] == 0.0 && tile_.t_new[l] - tile_.t_new[l] == 0.0;
+  }
+
+  // Marks the lanes to which something may have happened.
+  bool look() {
+    const Row left = pace_.left();
+    Row slack = (next_time_ - tile_.t_new).min(next_level_ - tile_.top);
+    slack = slack.min(next_check_ - pace_.steps).min(left);
+    slack = slack.min(tile_.speed2 - still_at_ * tile_.pull2);
+    if constexpr (Tile::adaptive) slack = slack.min(pace_.wanted - least_step);
+    const double broken = Pace<Tile, L>::sound(tile_).sum();  // NaN if any is
+    if (slack.minCoeff() + broken > 0.0) return false;
+    bool any = false;
+    for (int l = 0; l < L; ++l) {
+      const bool failing =
+          !is_finite(l) || left[l] <= 0.0 || (Tile::adaptive && pace_.wanted[l] < least_step);
+      busy_[l] = live_[l] > 0.0 && (failing || (pace_.accepted[l] && slack[l] <= 0.0));
+      any = any || busy_[l];
+    }
+    return any;
+  }
+
+  void attend(int l) {
+    const bool finite = is_finite(l);
+    if (!Tile::adaptive && !finite) return leave(l, Status::non_finite, 0.0);
+    if (pace_.accepted[l]) {
+      meet_events(l);
+      if (neuron_[l] >= 0) set_watch(l);
+    } else if (pace_.wanted[l] < least_step) {
+      leave(l, finite ? Status::step_too_small : Status::non_finite, 0.0);
+    } else if (pace_.left()[l] <= 0.0) {
+      leave(l, Status::max_steps, 0.0);
     }
   }
 
   bool level_pending(int l) const { return level_[l] < p_.n_levels; }
 
   bool needs_dense(int l) const {
-    if constexpr (T::dense_stages == T::stages) return false;
-    return (level_pending(l) && tile_.top[l] * 1.5 >= p_.levels[level_[l]]) ||
-           (save_[l] < p_.n_save && p_.save_at[save_[l]] <= tile_.t_new[l]) ||
-           tile_.t_new[l] >= p_.t_end || nearly_still(l);
+    if constexpr (Tile::dense_is_free) return false;
+    return tile_.top[l] >= next_level_[l] || tile_.t_new[l] >= next_time_[l] || nearly_still(l);
   }
 
-  bool nearly_still(int l) const {
-    const double tol = p_.convergence_tol;
-    return p_.watch_convergence && !converged_[l] && tile_.speed2[l] <= tol * tol * tile_.pull2[l];
-  }
+  bool nearly_still(int l) const { return tile_.speed2[l] <= still_at_[l] * tile_.pull2[l]; }
 
   // ---- events of an accepted step ----------------------------------------------------------
   void meet_events(int l) {
@@ -231,24 +259,21 @@ class Integrator {
         break;
       }
     }
-    double still = 2.0;
+    double still = 2.0, m[max_gather];
     if (nearly_still(l)) still = first_still(segment, l);
-    const bool stop_here = still <= last && still_is_end(l, segment, still);
-    if (stop_here) {
-      if (p_.convergence_terminal) {
-        last = still;
-        t_last = segment.time(still);
-      }
+    const bool stop_here = still <= last && settled(l, gather(l, m, segment, still));
+    if (stop_here && p_.convergence_terminal) {
+      last = still;
+      t_last = segment.time(still);
     }
     while (save_[l] < p_.n_save && p_.save_at[save_[l]] <= t_last)
       save(l, theta_of_time(segment, p_.save_at[save_[l]]));
     if (stop_here && finish_converged(l, still, segment.time(still))) return;
     if (ended) return finish(l, why, last, t_last);
-    const Index n = steps_[l];
-    if (n + rejected_[l] >= p_.max_steps) return finish(l, Status::max_steps, 1.0, t_last);
-    if (n % 16 != 0 && (n & (n - 1)) != 0) return;
+    if (pace_.left()[l] <= 0.0) return finish(l, Status::max_steps, 1.0, t_last);
+    if (pace_.steps[l] < next_check_[l]) return;
+    next_check_[l] = pace_.steps[l] < 32.0 ? 2.0 * pace_.steps[l] : pace_.steps[l] + 32.0;
     if (!unbounded_) return rest_at_minimum(l, segment);
-    double m[max_gather];
     if (trapped(l, gather(l, m), tile_.s_new[l] * tile_.s_new[l] * tile_.outside[l]))
       finish(l, Status::no_escape, 1.0, t_last);
   }
@@ -256,7 +281,7 @@ class Integrator {
   // At a minimum to within rtol nothing is left to happen before t_end.
   template <class Segment>
   void rest_at_minimum(int l, const Segment& segment) {
-    if (!T::adaptive || tile_.speed2[l] > p_.rtol * p_.rtol * tile_.pull2[l]) return;
+    if (!Tile::adaptive || tile_.speed2[l] > p_.rtol * p_.rtol * tile_.pull2[l]) return;
     double m[max_gather];
     if (!p_.oracle.judge(p_.oracle.context, neuron_[l], gather(l, m, segment, 1.0)).minimum) return;
     while (save_[l] < p_.n_save) save(l, 1.0);
@@ -275,35 +300,24 @@ class Integrator {
 
   bool trapped(int l, const double* m, double outside) const {
     if (!p_.stop_if_trapped || save_[l] < p_.n_save) return false;
-    if (!p_.oracle.trapped(p_.oracle.context, neuron_[l], m, outside)) return false;
-    if (!level_pending(l)) return true;  // overlaps stay below |projection of w on span V|
-    const double level = p_.levels[level_[l]];
-    return level * level > 1.0 - outside;
+    const double level = level_pending(l) ? p_.levels[level_[l]] : 0.0;
+    return p_.oracle.trapped(p_.oracle.context, neuron_[l], m, outside, level);
   }
 
   // First theta of the step at which |dm/dt| <= tol |G g|.
   template <class Segment>
   double first_still(const Segment& segment, int l) {
     double m[max_gather];
-    const auto excess = [&](double theta) {
-      return p_.convergence_tol -
-             p_.oracle.speed(p_.oracle.context, neuron_[l], gather(l, m, segment, theta));
+    const double tol2 = p_.convergence_tol * p_.convergence_tol;
+    const auto excess = [&](double speed2) {  // log2(tol^2 / speed^2), nearly linear in s
+      return rough_log2(tol2 / (speed2 > 1e-300 ? speed2 : 1e-300));
     };
-    const double start = excess(0.0), end = excess(1.0);
-    if (end < 0.0) return 1.0;
-    if (start >= 0.0) return 0.0;
-    double low = 0.0, high = 1.0;  // by halves: the speed decays exponentially
-    for (int j = 0; j < 12; ++j) {
-      const double x = 0.5 * (low + high);
-      (excess(x) >= 0.0 ? high : low) = x;
-    }
-    return high;
-  }
-
-  template <class Segment>
-  bool still_is_end(int l, const Segment& segment, double theta) {
-    double m[max_gather];
-    return settled(l, gather(l, m, segment, theta));
+    const auto at = [&](double theta) {
+      const double speed =
+          p_.oracle.speed(p_.oracle.context, neuron_[l], gather(l, m, segment, theta));
+      return excess(speed * speed);
+    };
+    return locate_roughly(at, excess(before_[l]), excess(tile_.speed2[l] / tile_.pull2[l]), 2e-2);
   }
 
   // Is the fixed point nearby one to stop at, with no level left that the flow would still reach?
@@ -348,10 +362,12 @@ class Integrator {
     for (Index r = 0; r < size_; ++r) out_.overlaps[i * size_ + r] = at(r);
     out_.t_final[i] = t;
     out_.status[i] = static_cast<std::int32_t>(status);
-    out_.steps[i] = steps_[l];
-    out_.rejected[i] = rejected_[l];
+    out_.steps[i] = static_cast<Index>(pace_.steps[l]);
+    out_.rejected[i] = static_cast<Index>(pace_.rejected[l]);
     if (out_.frame != nullptr) write_frame(l, theta, segment);
     neuron_[l] = -1;
+    ++idle_;
+    live_[l] = 0.0;
     __atomic_fetch_add(control_.done, 1, __ATOMIC_RELAXED);
   }
 

@@ -16,7 +16,8 @@ struct Verdict {
 struct Oracle {
   const void* context;
   Verdict (*judge)(const void* context, Index neuron, const double* m);
-  bool (*trapped)(const void* context, Index neuron, const double* m, double outside);
+  // will it stay near m = 0, and every |m_j| below `level` (0: no matter)?
+  bool (*trapped)(const void* context, Index neuron, const double* m, double outside, double level);
   double (*speed)(const void* context, Index neuron, const double* m);  // |dm/dt| / |G g|
 };
 
@@ -30,6 +31,7 @@ struct Problem {
   double step;         // rk4
   double rtol;         // adaptive
   const double* atol;  // (n,)
+  bool atol_follows;   // at most 1e-3 rtol times the largest overlap at any time
   Index max_steps;
   bool renormalize;      // rk4: |w| = 1 after each step
   bool frame;            // integrate w = s w(0) + V^T alpha as well

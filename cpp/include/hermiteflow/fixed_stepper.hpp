@@ -1,0 +1,252 @@
+// One step of the classical RK4 (tableau.hpp) of a tile, on MATH (4) to the letter, with dt = ds
+// and a step size for each lane. Low storage: a stage needs the state, the newest stage and the
+// weighted sum of the slopes, and each pass over the rows ends with the sums that the next one
+// needs.
+#pragma once
+
+#include "hermiteflow/flow.hpp"
+#include "hermiteflow/tableau.hpp"
+
+namespace hermiteflow::HF_ISA {
+
+template <GramKind Kind, class Law, int L>
+class FixedStepper {
+ public:
+  using Row = Lane<L>;
+  using T = RK4;
+  static constexpr bool adaptive = false, general = Kind == GramKind::general;
+  static constexpr bool dense_is_free = false;
+  static constexpr int error_order = T::error_order;
+
+  Row h, t, s;                        // step, time, w = s w(0) + V^T alpha
+  Row a, outside;                     // second layer; |w(0) outside span V|^2
+  Row top, speed2, pull2, norm2;      // after step(): max |m|, |dm/dt|^2, |G g|^2, |w|^2
+  Row t_new, s_new, ratio;            // no error estimate: ratio stays 0
+  double *y, *z;                      // state at the start of the step, and its newest stage
+  double *alpha, *alpha_new, *start;  // general G with a frame; else null
+
+  static Index rows(Index size, bool frame) {
+    return size * (5 + (general ? 4 : 0) + (general && frame ? 6 : 0));
+  }
+
+  FixedStepper(const Flow& flow, bool frame, bool watch, double* scratch)
+      : size_(flow.gram.k), watch_(watch), field_(flow) {
+    Rows<L> memory{scratch, size_};
+    for (double** row : {&y, &z, &sum_, &slope_[0], &slope_[1]}) *row = memory.take();
+    for (double** row : {&field_.g, &field_.f, &spare_g_, &spare_f_})
+      *row = general ? memory.take() : nullptr;
+    for (double** row :
+         {&alpha, &alpha_new, &start, &alpha_sum_, &alpha_slope_[0], &alpha_slope_[1]})
+      *row = general && frame ? memory.take() : nullptr;
+    h = t = s = outside = ratio = top = pull2 = t_new = s_new = Row::Zero();
+    a = norm2 = speed2 = Row::Ones();
+    s_slope_[0] = s_slope_[1] = s_sum_ = Row::Zero();
+    sums_.clear();
+  }
+
+  // Sums at the start of the step for the chosen lanes; the others keep theirs.
+  void refresh(const bool* chosen) {
+    const Field<Kind, Law, L> spare = elsewhere();
+    const Sums<L> fresh = spare.reduce(y);
+    for (int l = 0; l < L; ++l) {
+      if (!chosen[l]) continue;
+      sums_.mg[l] = fresh.mg[l];
+      sums_.gg[l] = fresh.gg[l];
+      sums_.mm[l] = fresh.mm[l];
+      sums_.g[l] = fresh.g[l];
+      sums_.m[l] = fresh.m[l];
+      if constexpr (general)
+        for (Index r = 0; r < size_; ++r) {
+          field_.g[r * L + l] = spare.g[r * L + l];
+          field_.f[r * L + l] = spare.f[r * L + l];
+        }
+    }
+  }
+
+  double start_pull(int lane) const { return sums_.mg[lane] * a[lane]; }  // m . g after refresh()
+  const Row& health() const { return sums_.mg; }  // finite where the new state is
+
+  void step(const Row&, const Row&) {
+    at_start_ = sums_;
+    pass<0>(y);
+    pass<1>(z);
+    pass<2>(z);
+    pass<3>(z);
+    if constexpr (general)
+      norm2 = field_.norm2(sums_, z, s_new, outside, start, alpha_new);
+    else
+      norm2 = field_.norm2(sums_, nullptr, s_new, outside, nullptr, nullptr);
+    if (watch_) survey();
+  }
+
+  // Puts the new state back on the sphere.
+  void normalise() {
+    const Row scale = norm2.sqrt().inverse();
+    const Field<Kind, Law, L> field = field_;
+    Sums<L> sums;
+    sums.clear();
+    for (Index r = 0; r < size_; ++r) {
+      const Row m = scale * load<L>(z + r * L);
+      store<L>(z + r * L, m);
+      field.template add<true>(r, m, sums);
+      if (general && alpha != nullptr)
+        store<L>(alpha_new + r * L, scale * load<L>(alpha_new + r * L));
+    }
+    field.close(sums);
+    sums_ = sums;
+    s_new *= scale;
+    top *= scale;
+  }
+
+  // Slopes at both ends of the step, for the cubic Hermite interpolant (HNW II.6).
+  void extra_stages() {
+    const Field<Kind, Law, L> before = elsewhere();
+    if constexpr (general) gram_of_start(before);
+    slopes(before, at_start_, y, alpha, slope_[0], alpha_slope_[0]);
+    slopes(field_, sums_, z, alpha_new, slope_[1], alpha_slope_[1]);
+    s_slope_[0] = -a * at_start_.mg * s;
+    s_slope_[1] = -a * sums_.mg * s_new;
+  }
+
+  // Starts the next step; lanes that were not accepted have left the tile.
+  void advance(const bool*) {
+    swap(y, z);
+    if (general && alpha != nullptr) swap(alpha, alpha_new);
+    t = t_new;
+    s = s_new;
+  }
+
+  // The last step of one lane as a function of theta in [0, 1].
+  struct Segment {
+    const FixedStepper& tile;
+    int lane;
+    double hermite(double from, double to, double slope_from, double slope_to, double x) const {
+      const double w = 1.0 - x, step = tile.h[lane];
+      return from + (to - from) * (x * x * (3.0 - 2.0 * x)) +
+             step * x * w * (w * slope_from - x * slope_to);
+    }
+    double row(const double* from, const double* to, double* const* slopes, Index r,
+               double theta) const {
+      const Index i = r * L + lane;
+      return theta >= 1.0 ? to[i] : hermite(from[i], to[i], slopes[0][i], slopes[1][i], theta);
+    }
+    double value(Index r, double theta) const { return row(tile.y, tile.z, tile.slope_, r, theta); }
+    double alpha_value(Index r, double theta) const {
+      return row(tile.alpha, tile.alpha_new, tile.alpha_slope_, r, theta);
+    }
+    double time(double theta) const {
+      const double from = tile.t[lane], to = tile.t_new[lane];
+      return theta >= 1.0 ? to : from + theta * (to - from);
+    }
+    double scale(double theta) const {
+      return theta >= 1.0 ? tile.s_new[lane]
+                          : hermite(tile.s[lane], tile.s_new[lane], tile.s_slope_[0][lane],
+                                    tile.s_slope_[1][lane], theta);
+    }
+    double edge(Index r, int end) const { return (end != 0 ? tile.z : tile.y)[r * L + lane]; }
+    double slope(Index r, int end) const {
+      return tile.h[lane] * tile.slope_[end != 0 ? 1 : 0][r * L + lane];
+    }
+  };
+  Segment segment(int lane) const { return {*this, lane}; }
+
+ private:
+  Index size_;
+  bool watch_;  // are top, speed2 and pull2 wanted?
+  Field<Kind, Law, L> field_;
+  Sums<L> sums_, at_start_;
+  double *sum_, *slope_[2], *alpha_sum_, *alpha_slope_[2], *spare_g_, *spare_f_;
+  Row s_sum_, s_slope_[2];
+
+  static void swap(double*& x, double*& w) {
+    double* const other = x;
+    x = w;
+    w = other;
+  }
+
+  // The field with memory of its own for g and G g.
+  Field<Kind, Law, L> elsewhere() const {
+    Field<Kind, Law, L> other = field_;
+    other.g = spare_g_;
+    other.f = spare_f_;
+    return other;
+  }
+  void gram_of_start(const Field<Kind, Law, L>& before) const { before.reduce(y); }
+
+  // Slope of stage I at `from`; the next stage, or after the last one the new state, goes to z.
+  template <int I>
+  void pass(const double* from) {
+    constexpr bool last = I == 3;
+    static_assert(T::a[2][0] == 0.0 && T::a[3][0] == 0.0 && T::a[3][1] == 0.0);
+    const Field<Kind, Law, L> field = field_;
+    const auto direction = field.direction(sums_, Row::Ones(), sums_.mg);
+    const Row lambda = sums_.mg, step = h * a;
+    const Row forward = step * (last ? T::b[0] : T::a[I + 1][I]);
+    constexpr double weight = T::b[I] / T::b[0];
+    double *const state = y, *const to = z, *const total = sum_;
+    Sums<L> sums;  // a local one stays in registers
+    sums.clear();
+    for (Index r = 0; r < size_; ++r) {
+      Row slope = direction(r, load<L>(from + r * L));
+      if (general && alpha != nullptr) alpha_pass<I>(r, lambda, forward);
+      const Row m0 = load<L>(state + r * L);
+      if constexpr (last) {
+        slope += load<L>(total + r * L);
+      } else if constexpr (I == 0) {
+        store<L>(total + r * L, slope);
+      } else {
+        store<L>(total + r * L, load<L>(total + r * L) + weight * slope);
+      }
+      const Row m = m0 + forward * slope;
+      store<L>(to + r * L, m);
+      field.template add<last>(r, m, sums);
+    }
+    const Row s_slope = -lambda * (I == 0 ? s : s_new);
+    s_sum_ = I == 0 ? s_slope : Row(s_sum_ + weight * s_slope);
+    s_new = s + forward * (last ? s_sum_ : s_slope);
+    field.close(sums);
+    sums_ = sums;
+  }
+
+  template <int I>
+  void alpha_pass(Index r, const Row& lambda, const Row& forward) {
+    const Row here = load<L>((I == 0 ? alpha : alpha_new) + r * L);
+    Row slope = load<L>(field_.g + r * L) - lambda * here;
+    constexpr double weight = T::b[I] / T::b[0];
+    if constexpr (I == 3)
+      slope += load<L>(alpha_sum_ + r * L);
+    else if constexpr (I == 0)
+      store<L>(alpha_sum_ + r * L, slope);
+    else
+      store<L>(alpha_sum_ + r * L, load<L>(alpha_sum_ + r * L) + weight * slope);
+    store<L>(alpha_new + r * L, load<L>(alpha + r * L) + forward * slope);
+  }
+
+  // dm/dt and dalpha/dt of all rows.
+  void slopes(const Field<Kind, Law, L>& field, const Sums<L>& sums, const double* m,
+              const double* alpha_here, double* out, double* alpha_out) const {
+    const auto direction = field.direction(sums, a, a * sums.mg);
+    for (Index r = 0; r < size_; ++r) {
+      store<L>(out + r * L, direction(r, load<L>(m + r * L)));
+      if (general && alpha_here != nullptr)
+        store<L>(alpha_out + r * L,
+                 a * (load<L>(field.g + r * L) - sums.mg * load<L>(alpha_here + r * L)));
+    }
+  }
+
+  // What events and convergence look at.
+  void survey() {
+    const auto direction = field_.direction(sums_, Row::Ones(), sums_.mg);
+    Row largest = Row::Zero(), moved = Row::Zero();
+    for (Index r = 0; r < size_; ++r) {
+      const Row m = load<L>(z + r * L), slope = direction(r, m);
+      moved += slope * slope;
+      largest = largest.max(m.abs());
+    }
+    top = largest;
+    speed2 = a * a * moved;
+    pull2 = a * a * field_.pulled2(sums_).max(field_.floor2(sums_));
+  }
+};
+
+}  // namespace hermiteflow::HF_ISA
