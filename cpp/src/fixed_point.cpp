@@ -253,6 +253,18 @@ bool Landscape::plain_minimum(Index neuron, double* m, double calm, double* lamb
   if (speed(neuron, m) > calm) return false;
   const double a = coupling(neuron);
   to_sphere(a, m);
+  // lambda - sum_j c_j u_j u_j^T, u_j the part of v_j that is tangent at w: the trace may do
+  double along = 0.0, trace = 0.0, largest = 0.0;
+  for (Index j = 0; j < k(); ++j) {
+    double first, second;
+    slopes(m[j], &first, &second);
+    const double weight = a * flow_.target_weights[j], c = weight * second;
+    along += weight * first * m[j];
+    trace += std::max(c, 0.0) * std::max(1.0 - m[j] * m[j], 0.0);
+    largest = std::max(largest, std::fabs(c));
+  }
+  *lambda = along;
+  if (along - trace > 0.05 * std::max(along, largest)) return true;
   if (flow_.gram.kind == GramKind::general) return plainly_convex(a, m, lambda);
   return count_below(a, m, 0.05 / rounding * slack(a, m), lambda) == 0;
 }

@@ -28,17 +28,15 @@ def name_ends(
     code = 2 * (0 if exchangeable else best) + up
     if layer is not None:
         code += 2 * k * (layer >= 0.0)
-    if exchangeable and layer is None:  # four codes at most: no need to sort
-        codes, key = np.array([0, 1]), code
-    else:
-        codes, key = np.unique(code, return_inverse=True)
+    codes = np.flatnonzero(np.bincount(code))  # those that occur
+    place = np.zeros(4 * k, dtype=np.int64)
+    place[codes] = np.arange(codes.size)
     signs = np.where(codes % 2 == 1, 1.0, -1.0)[:, None]
     starts = np.ascontiguousarray(signs * flow.targets.gram[(codes // 2) % k])
     a = None if layer is None else np.where(codes >= 2 * k, 1.0, -1.0)
     points, reached = _flow_from(flow, starts, a, threads)
-    keys = np.ascontiguousarray(key.reshape(-1))
     index, kind = _core.name_ends(
-        flow.core, layer, overlaps, points, reached, keys, exchangeable, threads
+        flow.core, layer, overlaps, points, reached, place[code], exchangeable, threads
     )
     return index, KINDS[kind]
 

@@ -6,26 +6,9 @@
 #include "hermiteflow/event.hpp"
 #include "hermiteflow/kernel_api.hpp"
 #include "hermiteflow/pace.hpp"
+#include "hermiteflow/tickets.hpp"
 
 namespace hermiteflow::HF_ISA {
-
-// Neurons come off one counter that the threads share, a few at a time.
-struct Tickets {
-  Index* counter;
-  Index n;
-  bool empty = false;
-  Index next = 0, end = 0;
-  Index take() {
-    constexpr Index chunk = 8;
-    if (next == end) {
-      next = __atomic_fetch_add(counter, chunk, __ATOMIC_RELAXED);
-      end = next + chunk < n ? next + chunk : n;
-      empty = next >= n;
-      if (empty) return -1;
-    }
-    return next++;
-  }
-};
 
 template <class Tile, int L>
 class Integrator {
@@ -57,6 +40,7 @@ class Integrator {
 
  private:
   using Row = Lane<L>;
+  static constexpr Index max_gather = 4096;
   static constexpr double never = 1e308, least_step = Pace<Tile, L>::least_step;
   const Problem& p_;
   const Result& out_;
@@ -70,12 +54,15 @@ class Integrator {
   Row live_, next_time_, next_level_, next_check_, still_at_;
   Index neuron_[L], level_[L], save_[L];
   double start_scale_[L];
+  double point_[max_gather], point_theta_ = -1.0;  // the newest of gather()
+  int point_lane_ = -1;
   bool fresh_[L], converged_[L], busy_[L];
   int idle_ = L;
   Tickets tickets_;
 
   // ---- a neuron enters a lane -------------------------------------------------------------
   void refill() {
+    point_lane_ = -1;
     for (;;) {
       bool loaded = false;
       for (int l = 0; l < L; ++l) {
@@ -179,6 +166,7 @@ class Integrator {
       for (int l = 0; l < L; ++l)
         dense = dense || (busy_[l] && pace_.accepted[l] && needs_dense(l));
       if (dense) tile_.extra_stages();
+      point_lane_ = -1;
       for (int l = 0; l < L; ++l)
         if (busy_[l]) attend(l);
     }
@@ -259,9 +247,9 @@ class Integrator {
         break;
       }
     }
-    double still = 2.0, m[max_gather];
+    double still = 2.0;
     if (nearly_still(l)) still = first_still(segment, l);
-    const bool stop_here = still <= last && settled(l, gather(l, m, segment, still));
+    const bool stop_here = still <= last && settled(l, gather(l, segment, still));
     if (stop_here && p_.convergence_terminal) {
       last = still;
       t_last = segment.time(still);
@@ -274,7 +262,7 @@ class Integrator {
     if (pace_.steps[l] < next_check_[l]) return;
     next_check_[l] = pace_.steps[l] < 32.0 ? 2.0 * pace_.steps[l] : pace_.steps[l] + 32.0;
     if (!unbounded_) return rest_at_minimum(l, segment);
-    if (trapped(l, gather(l, m), tile_.s_new[l] * tile_.s_new[l] * tile_.outside[l]))
+    if (trapped(l, gather(l, segment, 1.0), tile_.s_new[l] * tile_.s_new[l] * tile_.outside[l]))
       finish(l, Status::no_escape, 1.0, t_last);
   }
 
@@ -282,19 +270,19 @@ class Integrator {
   template <class Segment>
   void rest_at_minimum(int l, const Segment& segment) {
     if (!Tile::adaptive || tile_.speed2[l] > p_.rtol * p_.rtol * tile_.pull2[l]) return;
-    double m[max_gather];
-    if (!p_.oracle.judge(p_.oracle.context, neuron_[l], gather(l, m, segment, 1.0)).minimum) return;
+    if (!p_.oracle.judge(p_.oracle.context, neuron_[l], gather(l, segment, 1.0)).minimum) return;
     while (save_[l] < p_.n_save) save(l, 1.0);
     finish(l, Status::t_end, 1.0, p_.t_end);
   }
 
-  static constexpr Index max_gather = 4096;
-  // The new state of a lane as a vector; k beyond max_gather goes through the result array.
-  const double* gather(int l, double* m) const { return gather(l, m, tile_.segment(l), 1.0); }
+  // The state within the last step of a lane as a vector; the newest one is remembered.
   template <class Segment>
-  const double* gather(int l, double* m, const Segment& segment, double theta) const {
-    double* target = size_ <= max_gather ? m : out_.overlaps + neuron_[l] * size_;
+  const double* gather(int l, const Segment& segment, double theta) {
+    double* const target = size_ <= max_gather ? point_ : out_.overlaps + neuron_[l] * size_;
+    if (l == point_lane_ && theta == point_theta_) return target;
     for (Index r = 0; r < size_; ++r) target[r] = segment.value(r, theta);
+    point_lane_ = l;
+    point_theta_ = theta;
     return target;
   }
 
@@ -307,14 +295,13 @@ class Integrator {
   // First theta of the step at which |dm/dt| <= tol |G g|.
   template <class Segment>
   double first_still(const Segment& segment, int l) {
-    double m[max_gather];
     const double tol2 = p_.convergence_tol * p_.convergence_tol;
     const auto excess = [&](double speed2) {  // log2(tol^2 / speed^2), nearly linear in s
       return rough_log2(tol2 / (speed2 > 1e-300 ? speed2 : 1e-300));
     };
     const auto at = [&](double theta) {
       const double speed =
-          p_.oracle.speed(p_.oracle.context, neuron_[l], gather(l, m, segment, theta));
+          p_.oracle.speed(p_.oracle.context, neuron_[l], gather(l, segment, theta));
       return excess(speed * speed);
     };
     return locate_roughly(at, excess(before_[l]), excess(tile_.speed2[l] / tile_.pull2[l]), 2e-2);
@@ -356,10 +343,12 @@ class Integrator {
   void finish(int l, Status status, double theta, double t) {
     const Index i = neuron_[l];
     const auto segment = tile_.segment(l);
-    const auto at = [&](Index r) {
-      return theta == 0.0 ? segment.edge(r, 0) : segment.value(r, theta);
-    };
-    for (Index r = 0; r < size_; ++r) out_.overlaps[i * size_ + r] = at(r);
+    double* const end = out_.overlaps + i * size_;
+    if (l == point_lane_ && theta == point_theta_ && size_ <= max_gather)
+      for (Index r = 0; r < size_; ++r) end[r] = point_[r];
+    else
+      for (Index r = 0; r < size_; ++r)
+        end[r] = theta == 0.0 ? segment.edge(r, 0) : segment.value(r, theta);
     out_.t_final[i] = t;
     out_.status[i] = static_cast<std::int32_t>(status);
     out_.steps[i] = static_cast<Index>(pace_.steps[l]);
