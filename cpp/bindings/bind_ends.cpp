@@ -28,10 +28,8 @@ py::tuple largest(const Array& overlaps, int threads) {
   py::array_t<Index> best(n), up(n);
   const double* const m = overlaps.data();
   Index *const out = best.mutable_data(), *const out_up = up.mutable_data();
-  {
-    const py::gil_scoped_release released;
-    largest_overlaps(n, k, m, out, out_up, threads);
-  }
+  interruptible(py::none(),
+                [&](const Poll& poll) { largest_overlaps(n, k, m, out, out_up, threads, poll); });
   return py::make_tuple(best, up);
 }
 
@@ -48,10 +46,9 @@ py::tuple ends(const FlowSpec& spec, const MaybeArray& second_layer, const Array
   const double* const m = overlaps.data();
   Index* const out = index.mutable_data();
   std::int32_t* const out_kind = kind.mutable_data();
-  {
-    const py::gil_scoped_release released;
-    name_ends(flow, n, m, references, out, out_kind, threads);
-  }
+  interruptible(py::none(), [&](const Poll& poll) {
+    name_ends(flow, n, m, references, out, out_kind, threads, poll);
+  });
   return py::make_tuple(index, kind);
 }
 

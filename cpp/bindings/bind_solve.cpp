@@ -78,12 +78,8 @@ py::dict solve(const FlowSpec& spec, const MaybeArray& second_layer, const Array
       final_time.mutable_data(), ends.mutable_data(),     status.mutable_data(),
       steps.mutable_data(),      rejected.mutable_data(), hits.mutable_data(),
       converged.mutable_data(),  path.mutable_data(),     frame ? frames.mutable_data() : nullptr};
-  PythonPoll poll(progress);
-  {
-    const py::gil_scoped_release released;
-    solve_ensemble(problem, result, threads, std::ref(poll));
-  }
-  poll.rethrow();
+  interruptible(progress,
+                [&](const Poll& poll) { solve_ensemble(problem, result, threads, poll); });
   py::dict out;
   out["t_final"] = final_time;
   out["overlaps"] = ends;

@@ -16,16 +16,18 @@ Array overlaps(const Key& key, Index first, Index n, Index k, const MaybeArray& 
   const Index rank = factor ? factor->shape(1) : k;
   const double* l = data_or_null(factor);
   double* const target = out.mutable_data();
-  const py::gil_scoped_release released;
-  draw_overlaps(random_key(key), first, n, k, l, rank, d, target, threads);
+  interruptible(py::none(), [&](const Poll& poll) {
+    draw_overlaps(random_key(key), first, n, k, l, rank, d, target, threads, poll);
+  });
   return out;
 }
 
 Array weights(const Key& key, Index n, Index d, int threads) {
   Array out({n, d});
   double* const target = out.mutable_data();
-  const py::gil_scoped_release released;
-  draw_weights(random_key(key), n, d, target, threads);
+  interruptible(py::none(), [&](const Poll& poll) {
+    draw_weights(random_key(key), n, d, target, threads, poll);
+  });
   return out;
 }
 

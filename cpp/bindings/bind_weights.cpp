@@ -11,8 +11,8 @@ Array project(const Array& w, const Array& v, int threads) {
   Array out({n, k});
   const double *x = w.data(), *y = v.data();
   double* const target = out.mutable_data();
-  const py::gil_scoped_release released;
-  project_weights(n, k, d, x, y, target, threads);
+  interruptible(py::none(),
+                [&](const Poll& poll) { project_weights(n, k, d, x, y, target, threads, poll); });
   return out;
 }
 
@@ -21,8 +21,9 @@ Array combine(const Array& s, const Array& w, const Array& alpha, const Array& v
   Array out({n, d});
   const double *scale = s.data(), *x = w.data(), *c = alpha.data(), *y = v.data();
   double* const target = out.mutable_data();
-  const py::gil_scoped_release released;
-  combine_weights(n, k, d, scale, x, c, y, target, threads);
+  interruptible(py::none(), [&](const Poll& poll) {
+    combine_weights(n, k, d, scale, x, c, y, target, threads, poll);
+  });
   return out;
 }
 
@@ -39,8 +40,8 @@ Array gradient(const FlowSpec& spec, const MaybeArray& second_layer, const Array
   Array out({n, w.shape(1)});
   const FullProblem full = full_problem(spec, second_layer, v, w.data());
   double* const target = out.mutable_data();
-  const py::gil_scoped_release released;
-  weights_gradient(full, n, target, threads);
+  interruptible(py::none(),
+                [&](const Poll& poll) { weights_gradient(full, n, target, threads, poll); });
   return out;
 }
 
@@ -49,12 +50,9 @@ void rk4(const FlowSpec& spec, const MaybeArray& second_layer, const Array& v, A
   const Index n = w.shape(0);
   double* const target = w.mutable_data();
   const FullProblem full = full_problem(spec, second_layer, v, target);
-  PythonPoll poll(progress);
-  {
-    const py::gil_scoped_release released;
-    weights_rk4(full, n, step, t_end, renormalize, target, threads, std::ref(poll));
-  }
-  poll.rethrow();
+  interruptible(progress, [&](const Poll& poll) {
+    weights_rk4(full, n, step, t_end, renormalize, target, threads, poll);
+  });
 }
 
 py::tuple adaptive(const FlowSpec& spec, const MaybeArray& second_layer, const Array& v, Array w,
@@ -65,12 +63,10 @@ py::tuple adaptive(const FlowSpec& spec, const MaybeArray& second_layer, const A
   const FullProblem full = full_problem(spec, second_layer, v, target);
   const FullAdaptive options{static_cast<Method>(method), t_end, rtol, max_steps, atol_follows};
   std::vector<FullEnd> ends(static_cast<std::size_t>(n));
-  PythonPoll poll(progress);
-  {
-    const py::gil_scoped_release released;
-    weights_adaptive(full, n, options, atol.data(), target, ends.data(), threads, std::ref(poll));
-  }
-  poll.rethrow();
+  const double* const floor = atol.data();
+  interruptible(progress, [&](const Poll& poll) {
+    weights_adaptive(full, n, options, floor, target, ends.data(), threads, poll);
+  });
   py::array_t<std::int32_t> status(n);
   py::array_t<Index> steps(n), rejected(n);
   Array t_final(n);

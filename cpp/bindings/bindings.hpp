@@ -52,6 +52,17 @@ inline bool PythonPoll::operator()(Index done) {
   return !error_;
 }
 
+// work(poll) without the GIL; what a signal or `progress` raises comes out here.
+template <class Work>
+void interruptible(const py::object& progress, const Work& work) {
+  PythonPoll poll(progress);
+  {
+    const py::gil_scoped_release released;
+    work(Poll(std::ref(poll)));
+  }
+  poll.rethrow();
+}
+
 void bind_math(py::module_& module);
 void bind_starts(py::module_& module);
 void bind_weights(py::module_& module);

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "hermiteflow/parallel.hpp"
-
 namespace hermiteflow {
 
 namespace {
@@ -46,9 +44,10 @@ double from_reference(const double* point, const double* reference, Index best, 
 
 }  // namespace
 
-void largest_overlaps(Index n, Index k, const double* overlaps, Index* best, Index* up,
-                      int threads) {
-  for_blocks(n, 256, thread_count(threads), [&](Index begin, Index end) {
+void largest_overlaps(Index n, Index k, const double* overlaps, Index* best, Index* up, int threads,
+                      const Poll& poll) {
+  Watch watch(poll);
+  for_blocks(n, 256, thread_count(threads), watch, [&](Index begin, Index end, int) {
     for (Index i = begin; i < end; ++i) {
       const double* m = overlaps + i * k;
       best[i] = std::max_element(m, m + k,
@@ -60,12 +59,13 @@ void largest_overlaps(Index n, Index k, const double* overlaps, Index* best, Ind
 }
 
 void name_ends(const Flow& flow, Index n, const double* overlaps, const References& references,
-               Index* index, std::int32_t* kind, int threads) {
+               Index* index, std::int32_t* kind, int threads, const Poll& poll) {
+  Watch watch(poll);
   const std::vector<double> outside(static_cast<std::size_t>(n), 0.0);
   const Landscape landscape(flow, outside.data());
   const Index k = flow.gram.k;
   const std::vector<double> average = average_point(flow.gram);
-  for_blocks(n, 64, thread_count(threads), [&](Index begin, Index end) {
+  for_blocks(n, 64, thread_count(threads), watch, [&](Index begin, Index end, int) {
     std::vector<double> point(static_cast<std::size_t>(k));
     for (Index i = begin; i < end; ++i) {
       std::copy_n(overlaps + i * k, k, point.data());

@@ -1,14 +1,12 @@
 #include "hermiteflow/ensemble.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <new>
 #include <vector>
 
 #include "hermiteflow/dispatch.hpp"
 #include "hermiteflow/fixed_point.hpp"
-#include "hermiteflow/parallel.hpp"
 
 namespace hermiteflow {
 
@@ -24,18 +22,6 @@ Scratch make_scratch(Index bytes) {
       ::operator new[](static_cast<std::size_t>(bytes), std::align_val_t{64})));
 }
 
-struct Timed {
-  const Poll& poll;
-  std::chrono::steady_clock::time_point next = std::chrono::steady_clock::now();
-  static bool call(void* context, Index done) {
-    auto& self = *static_cast<Timed*>(context);
-    const auto now = std::chrono::steady_clock::now();
-    if (now < self.next) return true;
-    self.next = now + std::chrono::milliseconds(100);
-    return self.poll(done);
-  }
-};
-
 }  // namespace
 
 bool solve_ensemble(Problem problem, const Result& result, int threads, const Poll& poll) {
@@ -44,8 +30,11 @@ bool solve_ensemble(Problem problem, const Result& result, int threads, const Po
   problem.oracle = landscape.oracle();
   Index ticket = 0, done = 0;
   int stop = 0;
-  Timed timed{poll};
-  const Control control{&ticket, &stop, &done, &Timed::call, &timed};
+  Watch watch(poll);
+  const Control control{
+      &ticket, &stop, &done,
+      [](void* context, Index finished) { return !static_cast<Watch*>(context)->look(finished); },
+      &watch};
   threads =
       static_cast<int>(std::min<Index>(thread_count(threads), std::max<Index>(1, problem.n / 8)));
   std::vector<Scratch> scratch;  // taken here, so that a failure is not in a parallel region

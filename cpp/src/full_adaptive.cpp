@@ -63,7 +63,7 @@ class Field {
 
 template <class T>
 FullEnd integrate(const FullProblem& full, const FullAdaptive& options, Index neuron, double atol,
-                  double* start, const int* stop) {
+                  double* start, const Pause& pause) {
   Eigen::Map<Vector> out(start, full.d);
   Field field(full, neuron);
   const full::Controller controller{1.0 / (T::error_order + 1.0)};
@@ -87,7 +87,7 @@ FullEnd integrate(const FullProblem& full, const FullAdaptive& options, Index ne
   Vector m = field.overlaps(w);
   weights[0] = field(w, slopes[0]);
   while (t < options.t_end) {
-    if (__atomic_load_n(stop, __ATOMIC_RELAXED) != 0) end.status = Status::interrupted;
+    if (pause.wanted(pause.context)) end.status = Status::interrupted;
     if (end.steps + end.rejected >= options.max_steps) end.status = Status::max_steps;
     if (end.status != Status::t_end) break;
     for (int i = 1; i < T::stages; ++i) {
@@ -155,14 +155,14 @@ FullEnd integrate(const FullProblem& full, const FullAdaptive& options, Index ne
 }  // namespace
 
 FullEnd full_adaptive(const FullProblem& full, const FullAdaptive& options, Index neuron,
-                      double atol, double* w, const int* stop) {
+                      double atol, double* w, const Pause& pause) {
   switch (options.method) {
   case Method::dopri5:
-    return integrate<DormandPrince5>(full, options, neuron, atol, w, stop);
+    return integrate<DormandPrince5>(full, options, neuron, atol, w, pause);
   case Method::dop853:
-    return integrate<DormandPrince853>(full, options, neuron, atol, w, stop);
+    return integrate<DormandPrince853>(full, options, neuron, atol, w, pause);
   default:
-    return integrate<Tsitouras5>(full, options, neuron, atol, w, stop);
+    return integrate<Tsitouras5>(full, options, neuron, atol, w, pause);
   }
 }
 

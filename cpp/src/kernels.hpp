@@ -9,17 +9,18 @@
 
 namespace hermiteflow::HF_ISA {
 
-constexpr Index full_block = 96;  // a multiple of Eigen's row blocking under every instruction set
+constexpr Index full_grain = 24;  // a multiple of Eigen's row blocking under every instruction set
 
 Index solve_scratch(const Problem* problem);
 void solve_tiles(const Problem* problem, const Result* result, const Control* control,
                  double* scratch, bool may_poll);
 
-Index full_scratch(Index k, Index d);
+Index gradient_scratch(Index rows, Index k, Index d);
+Index rk4_scratch(Index rows, Index k, Index d);
 void full_gradient(const FullProblem* full, Index begin, Index end, double* gradient,
                    double* scratch);
 bool full_rk4(const FullProblem* full, double step, double t_end, bool renormalize, Index begin,
-              Index end, double* weights, double* scratch, const int* stop);
+              Index end, double* weights, double* scratch, const Pause* pause);
 void combine(Index rows, Index k, Index d, const double* s, const double* x, const double* c,
              const double* v, double* out, double* scratch);
 void project(Index rows, Index k, Index d, const double* x, const double* v, double* out,

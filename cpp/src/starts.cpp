@@ -3,41 +3,42 @@
 #include <cmath>
 #include <vector>
 
-#include "hermiteflow/parallel.hpp"
-
 namespace hermiteflow {
 
 namespace {
 constexpr Index rows_per_block = 256;
 }
 
-void draw_overlaps(RandomKey key, Index first, Index n, Index k, const double* factor, Index rank,
-                   double d, double* out, int threads) {
+bool draw_overlaps(RandomKey key, Index first, Index n, Index k, const double* factor, Index rank,
+                   double d, double* out, int threads, const Poll& poll) {
+  Watch watch(poll);
   const double freedom = d - static_cast<double>(rank);
-  for_blocks(n, rows_per_block, threads, [&](Index begin, Index end) {
-    std::vector<double> z(static_cast<std::size_t>(rank));
-    for (Index i = begin; i < end; ++i) {
-      Stream stream(key, static_cast<std::uint64_t>(first + i), StreamTag::overlaps);
-      stream.normals(z.data(), rank);
-      double norm2 = 0.0;
-      for (const double x : z) norm2 += x * x;
-      const double scale = 1.0 / std::sqrt(norm2 + stream.chi_squared(freedom));
-      double* row = out + i * k;
-      for (Index j = 0; j < k; ++j) {
-        double sum = 0.0;
-        if (factor == nullptr)
-          sum = z[static_cast<std::size_t>(j)];
-        else
-          for (Index l = 0; l < rank; ++l)
-            sum += factor[j * rank + l] * z[static_cast<std::size_t>(l)];
-        row[j] = sum * scale;
-      }
-    }
-  });
+  return for_blocks(
+      n, rows_per_block, thread_count(threads), watch, [&](Index begin, Index end, int) {
+        std::vector<double> z(static_cast<std::size_t>(rank));
+        for (Index i = begin; i < end; ++i) {
+          Stream stream(key, static_cast<std::uint64_t>(first + i), StreamTag::overlaps);
+          stream.normals(z.data(), rank);
+          double norm2 = 0.0;
+          for (const double x : z) norm2 += x * x;
+          const double scale = 1.0 / std::sqrt(norm2 + stream.chi_squared(freedom));
+          double* row = out + i * k;
+          for (Index j = 0; j < k; ++j) {
+            double sum = 0.0;
+            if (factor == nullptr)
+              sum = z[static_cast<std::size_t>(j)];
+            else
+              for (Index l = 0; l < rank; ++l)
+                sum += factor[j * rank + l] * z[static_cast<std::size_t>(l)];
+            row[j] = sum * scale;
+          }
+        }
+      });
 }
 
-void draw_weights(RandomKey key, Index n, Index d, double* out, int threads) {
-  for_blocks(n, 1, threads, [&](Index begin, Index end) {
+bool draw_weights(RandomKey key, Index n, Index d, double* out, int threads, const Poll& poll) {
+  Watch watch(poll);
+  return for_blocks(n, 1, thread_count(threads), watch, [&](Index begin, Index end, int) {
     for (Index i = begin; i < end; ++i) {
       Stream stream(key, static_cast<std::uint64_t>(i), StreamTag::weights);
       double* row = out + i * d;

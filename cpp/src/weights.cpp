@@ -1,88 +1,112 @@
 #include "hermiteflow/weights.hpp"
 
-#include <atomic>
+#include <algorithm>
 #include <vector>
 
 #include "hermiteflow/dispatch.hpp"
-#include "hermiteflow/parallel.hpp"
 
 namespace hermiteflow {
 
 namespace {
 
-// work(begin, end, scratch) for blocks of rows, each thread with scratch of its own.
+// Rows that a thread treats at once: many, so that the packing of V is shared by many, but so that
+// all threads have the same share. The bits of a row do not depend on it.
+Index rows_at_once(Index n, int threads, Index most) {
+  const Index grain = kernels().grain;
+  const Index rounds = (n + threads * most - 1) / (threads * most);
+  const Index rows = (n + rounds * threads - 1) / std::max<Index>(rounds * threads, 1);
+  return std::max<Index>((rows + grain - 1) / grain, 1) * grain;
+}
+
+// work(begin, end, scratch, thread) for blocks of rows, each thread with scratch of its own.
 template <class Work>
-void blocks_with_scratch(Index n, Index doubles, int threads, const Work& work) {
-  const Index block = kernels().block, blocks = (n + block - 1) / block;
-  threads = thread_count(threads);
-  if (blocks < threads) threads = static_cast<int>(blocks > 0 ? blocks : 1);
+bool rows_with_scratch(Index n, Index block, Index doubles, int threads, Watch& watch,
+                       const Work& work) {
   std::vector<std::vector<double>> scratch(static_cast<std::size_t>(threads));
   for (auto& buffer : scratch) buffer.resize(static_cast<std::size_t>(doubles));
-  std::atomic<Index> ticket{0};
-  on_each_thread(threads, [&](int thread) {
-    double* const mine = scratch[static_cast<std::size_t>(thread)].data();
-    for (Index b; (b = ticket.fetch_add(1)) < blocks;) {
-      const Index begin = b * block, end = begin + block < n ? begin + block : n;
-      work(begin, end, mine, thread);
-    }
+  return for_blocks(n, block, threads, watch, [&](Index begin, Index end, int thread) {
+    work(begin, end, scratch[static_cast<std::size_t>(thread)].data(), thread);
   });
 }
 
+// Asked by a kernel between its steps.
+struct Glance {
+  Watch& watch;
+  bool calling;
+  Index done;
+  static bool wanted(void* context) {
+    auto& self = *static_cast<Glance*>(context);
+    return self.calling ? self.watch.look(self.done) : self.watch.stopped();
+  }
+};
+
+constexpr Index many = 384, few = 96;  // rows at once: products alone, and with stages to keep
+
 }  // namespace
 
-void project_weights(Index n, Index k, Index d, const double* w, const double* v, double* out,
-                     int threads) {
+bool project_weights(Index n, Index k, Index d, const double* w, const double* v, double* out,
+                     int threads, const Poll& poll) {
+  Watch watch(poll);
+  threads = thread_count(threads);
   const KernelTable& table = kernels();
-  blocks_with_scratch(
-      n, table.block * (d + k), threads, [&](Index begin, Index end, double* scratch, int) {
-        table.project(end - begin, k, d, w + begin * d, v, out + begin * k, scratch);
-      });
+  const Index block = rows_at_once(n, threads, many);
+  return rows_with_scratch(n, block, table.grain * (d + k), threads, watch,
+                           [&](Index begin, Index end, double* scratch, int) {
+                             table.project(end - begin, k, d, w + begin * d, v, out + begin * k,
+                                           scratch);
+                           });
 }
 
-void combine_weights(Index n, Index k, Index d, const double* s, const double* w,
-                     const double* alpha, const double* v, double* out, int threads) {
+bool combine_weights(Index n, Index k, Index d, const double* s, const double* w,
+                     const double* alpha, const double* v, double* out, int threads,
+                     const Poll& poll) {
+  Watch watch(poll);
+  threads = thread_count(threads);
   const KernelTable& table = kernels();
-  blocks_with_scratch(n, table.block * (d + k), threads,
-                      [&](Index begin, Index end, double* scratch, int) {
-                        table.combine(end - begin, k, d, s + begin, w + begin * d,
-                                      alpha + begin * k, v, out + begin * d, scratch);
-                      });
+  const Index block = rows_at_once(n, threads, many);
+  return rows_with_scratch(n, block, table.grain * (d + k), threads, watch,
+                           [&](Index begin, Index end, double* scratch, int) {
+                             table.combine(end - begin, k, d, s + begin, w + begin * d,
+                                           alpha + begin * k, v, out + begin * d, scratch);
+                           });
 }
 
-void weights_gradient(const FullProblem& problem, Index n, double* gradient, int threads) {
+bool weights_gradient(const FullProblem& problem, Index n, double* gradient, int threads,
+                      const Poll& poll) {
+  Watch watch(poll);
+  threads = thread_count(threads);
   const KernelTable& table = kernels();
-  blocks_with_scratch(n, table.full_scratch(problem.flow.gram.k, problem.d), threads,
-                      [&](Index begin, Index end, double* scratch, int) {
-                        table.full_gradient(&problem, begin, end, gradient, scratch);
-                      });
+  const Index block = rows_at_once(n, threads, many);
+  return rows_with_scratch(n, block, table.gradient_scratch(block, problem.flow.gram.k, problem.d),
+                           threads, watch, [&](Index begin, Index end, double* scratch, int) {
+                             table.full_gradient(&problem, begin, end, gradient, scratch);
+                           });
 }
 
 bool weights_rk4(const FullProblem& problem, Index n, double step, double t_end, bool renormalize,
                  double* weights, int threads, const Poll& poll) {
+  Watch watch(poll);
+  threads = thread_count(threads);
   const KernelTable& table = kernels();
-  int stop = 0;
-  blocks_with_scratch(n, table.full_scratch(problem.flow.gram.k, problem.d), threads,
-                      [&](Index begin, Index end, double* scratch, int thread) {
-                        if (thread == 0 && !poll(begin))
-                          __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
-                        table.full_rk4(&problem, step, t_end, renormalize, begin, end, weights,
-                                       scratch, &stop);
-                      });
-  return stop == 0;
+  const Index block = rows_at_once(n, threads, few);
+  return rows_with_scratch(
+      n, block, table.rk4_scratch(block, problem.flow.gram.k, problem.d), threads, watch,
+      [&](Index begin, Index end, double* scratch, int thread) {
+        Glance glance{watch, thread == 0, begin};
+        const Pause pause{&glance, &Glance::wanted};
+        table.full_rk4(&problem, step, t_end, renormalize, begin, end, weights, scratch, &pause);
+      });
 }
 
 bool weights_adaptive(const FullProblem& problem, Index n, const FullAdaptive& options,
                       const double* atol, double* weights, FullEnd* ends, int threads,
                       const Poll& poll) {
-  int stop = 0;
-  std::atomic<Index> ticket{0};
-  on_each_thread(thread_count(threads), [&](int thread) {
-    for (Index i; (i = ticket.fetch_add(1)) < n;) {
-      if (thread == 0 && !poll(i)) __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
-      ends[i] = full_adaptive(problem, options, i, atol[i], weights + i * problem.d, &stop);
-    }
+  Watch watch(poll);
+  return for_blocks(n, 1, thread_count(threads), watch, [&](Index i, Index, int thread) {
+    Glance glance{watch, thread == 0, i};
+    const Pause pause{&glance, &Glance::wanted};
+    ends[i] = full_adaptive(problem, options, i, atol[i], weights + i * problem.d, pause);
   });
-  return stop == 0;
 }
 
 }  // namespace hermiteflow

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hermiteflow/fixed_point.hpp"
+#include "hermiteflow/parallel.hpp"
 
 namespace hermiteflow {
 
@@ -18,12 +19,12 @@ struct References {
 
 // For each row of overlaps (n, k) the place of the largest |m_j|, and 1 where it is positive, else
 // 0.
-void largest_overlaps(Index n, Index k, const double* overlaps, Index* best, Index* up,
-                      int threads);
+void largest_overlaps(Index n, Index k, const double* overlaps, Index* best, Index* up, int threads,
+                      const Poll& poll);
 
 // index (n,): the index vector or -1, and the kind of the end (n,) near each row of overlaps (n,
 // k).
 void name_ends(const Flow& flow, Index n, const double* overlaps, const References& references,
-               Index* index, std::int32_t* kind, int threads);
+               Index* index, std::int32_t* kind, int threads, const Poll& poll);
 
 }  // namespace hermiteflow

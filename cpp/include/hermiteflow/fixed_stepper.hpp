@@ -1,7 +1,6 @@
 // One step of the classical RK4 (tableau.hpp) of a tile, on MATH (4) to the letter, with dt = ds
-// and a step size for each lane. Low storage: a stage needs the state, the newest stage and the
-// weighted sum of the slopes, and each pass over the rows ends with the sums that the next one
-// needs.
+// and a step size for each lane. Low storage: a stage needs the state, the newest stage and a sum of
+// stages, and each pass over the rows ends with the sums that the next one needs.
 #pragma once
 
 #include "hermiteflow/flow.hpp"
@@ -173,53 +172,48 @@ class FixedStepper {
   }
   void gram_of_start(const Field<Kind, Law, L>& before) const { before.reduce(y); }
 
-  // Slope of stage I at `from`; the next stage, or after the last one the new state, goes to z.
+  // Stage I at `from` gives the next stage, or after the last one the new state, in z. With
+  // z_1 = y + h k_1 / 2, z_2 = y + h k_2 / 2 and z_3 = y + h k_3, the new state is
+  // (z_1 + 2 z_2 + z_3 - y) / 3 + h k_4 / 6: no slope needs to be kept.
   template <int I>
   void pass(const double* from) {
     constexpr bool last = I == 3;
-    static_assert(T::a[2][0] == 0.0 && T::a[3][0] == 0.0 && T::a[3][1] == 0.0);
+    static_assert(T::a[1][0] == 0.5 && T::a[2][1] == 0.5 && T::a[3][2] == 1.0 &&
+                  T::b[0] == T::b[3] && T::b[1] == T::b[2]);
     const Field<Kind, Law, L> field = field_;
-    const auto direction = field.direction(sums_, Row::Ones(), sums_.mg);
-    const Row lambda = sums_.mg, step = h * a;
-    const Row forward = step * (last ? T::b[0] : T::a[I + 1][I]);
-    constexpr double weight = T::b[I] / T::b[0];
+    const Row forward = h * a * (last ? T::b[3] : T::a[I + 1][I]), lambda = forward * sums_.mg;
+    const auto direction = field.direction(sums_, forward, lambda);
     double *const state = y, *const to = z, *const total = sum_;
     Sums<L> sums;  // a local one stays in registers
     sums.clear();
     for (Index r = 0; r < size_; ++r) {
-      Row slope = direction(r, load<L>(from + r * L));
-      if (general && alpha != nullptr) alpha_pass<I>(r, lambda, forward);
-      const Row m0 = load<L>(state + r * L);
-      if constexpr (last) {
-        slope += load<L>(total + r * L);
-      } else if constexpr (I == 0) {
-        store<L>(total + r * L, slope);
-      } else {
-        store<L>(total + r * L, load<L>(total + r * L) + weight * slope);
+      const Row here = load<L>(from + r * L);
+      const Row base = I == 0 ? here : load<L>(state + r * L);
+      const Row m = advance<I>(base, here, direction(r, here), total + r * L);
+      if (general && alpha != nullptr) {
+        const Row coefficient = load<L>((I == 0 ? alpha : alpha_new) + r * L);
+        const Row step = forward * load<L>(field.g + r * L) - lambda * coefficient;
+        store<L>(alpha_new + r * L,
+                 advance<I>(load<L>(alpha + r * L), coefficient, step, alpha_sum_ + r * L));
       }
-      const Row m = m0 + forward * slope;
       store<L>(to + r * L, m);
       field.template add<last>(r, m, sums);
     }
-    const Row s_slope = -lambda * (I == 0 ? s : s_new);
-    s_sum_ = I == 0 ? s_slope : Row(s_sum_ + weight * s_slope);
-    s_new = s + forward * (last ? s_sum_ : s_slope);
+    const Row scale = I == 0 ? s : s_new;
+    s_new = advance<I>(s, scale, -lambda * scale, s_sum_.data());
     field.close(sums);
     sums_ = sums;
   }
 
+  // The next stage of one row from the start of the step, this stage, and the way forward.
   template <int I>
-  void alpha_pass(Index r, const Row& lambda, const Row& forward) {
-    const Row here = load<L>((I == 0 ? alpha : alpha_new) + r * L);
-    Row slope = load<L>(field_.g + r * L) - lambda * here;
-    constexpr double weight = T::b[I] / T::b[0];
-    if constexpr (I == 3)
-      slope += load<L>(alpha_sum_ + r * L);
-    else if constexpr (I == 0)
-      store<L>(alpha_sum_ + r * L, slope);
-    else
-      store<L>(alpha_sum_ + r * L, load<L>(alpha_sum_ + r * L) + weight * slope);
-    store<L>(alpha_new + r * L, load<L>(alpha + r * L) + forward * slope);
+  static Row advance(const Row& base, const Row& here, const Row& step, double* total) {
+    constexpr double third = 1.0 / 3.0;
+    if constexpr (I == 3) return third * (load<L>(total) - base) + step;
+    const Row next = base + step;
+    if constexpr (I == 1) store<L>(total, here + 2.0 * next);
+    if constexpr (I == 2) store<L>(total, load<L>(total) + next);
+    return next;
   }
 
   // dm/dt and dalpha/dt of all rows.

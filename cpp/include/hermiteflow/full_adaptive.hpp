@@ -21,6 +21,6 @@ struct FullEnd {
 
 // Integrates row `neuron` of the problem in place in `w` (d) from 0 to a finite t_end.
 FullEnd full_adaptive(const FullProblem& full, const FullAdaptive& options, Index neuron,
-                      double atol, double* w, const int* stop);
+                      double atol, double* w, const Pause& pause);
 
 }  // namespace hermiteflow

@@ -68,6 +68,12 @@ struct Control {
   void* poll_context;
 };
 
+// Asked between the steps of a long run: is it to stop?
+struct Pause {
+  void* context;
+  bool (*wanted)(void* context);
+};
+
 // The flow in all d coordinates.
 struct FullProblem {
   Flow flow;
@@ -78,18 +84,20 @@ struct FullProblem {
 
 struct KernelTable {
   const char* name;
-  Index block;  // rows of W that the R^d kernels treat at once
+  Index grain;  // the R^d kernels are quickest on multiples of so many rows of W
   // bytes of scratch memory that one thread of solve_tiles needs
   Index (*solve_scratch)(const Problem*);
   void (*solve_tiles)(const Problem*, const Result*, const Control*, double* scratch,
                       bool may_poll);
-  // gradient of MATH (2) for rows [begin, end) of W; end - begin <= block
-  Index (*full_scratch)(Index k, Index d);
+  // scratch memory, in doubles, for so many rows of W
+  Index (*gradient_scratch)(Index rows, Index k, Index d);
+  Index (*rk4_scratch)(Index rows, Index k, Index d);
+  // gradient of MATH (2) for rows [begin, end) of W
   void (*full_gradient)(const FullProblem*, Index begin, Index end, double* gradient,
                         double* scratch);
   // RK4 in R^d for rows [begin, end), in place in `weights` (n, d); false: stopped
   bool (*full_rk4)(const FullProblem*, double step, double t_end, bool renormalize, Index begin,
-                   Index end, double* weights, double* scratch, const int* stop);
+                   Index end, double* weights, double* scratch, const Pause* pause);
   // out = diag(s) X + C V for a block of rows: X (rows, d) or null, C (rows, k), V (k, d)
   void (*combine)(Index rows, Index k, Index d, const double* s, const double* x, const double* c,
                   const double* v, double* out, double* scratch);

@@ -1,15 +1,40 @@
-// Every OpenMP pragma of the package, and the number of threads. Results are stored by block, so
-// the order in which threads take blocks cannot matter.
+// Every OpenMP pragma of the package, the number of threads, and how a run is watched and stopped.
+// Results are stored by block, so the order in which threads take blocks cannot matter.
 #pragma once
 
 #include <atomic>
-#include <exception>
+#include <chrono>
+#include <functional>
 
 #include <omp.h>
 
 #include "hermiteflow/types.hpp"
 
 namespace hermiteflow {
+
+// Asked about every 0.1 s, on the calling thread only, with how much is done; false stops the run.
+using Poll = std::function<bool(Index done)>;
+
+class Watch {
+ public:
+  explicit Watch(const Poll& poll) : poll_(poll) {}
+  bool stopped() const { return stop_.load(std::memory_order_relaxed); }
+  // For the calling thread; quick when called too early.
+  bool look(Index done) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= next_) {
+      next_ = now + std::chrono::milliseconds(100);
+      if (!poll_(done)) stop_.store(true, std::memory_order_relaxed);
+    }
+    return stopped();
+  }
+
+ private:
+  const Poll& poll_;
+  std::atomic<bool> stop_{false};
+  std::chrono::steady_clock::time_point next_ =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
+};
 
 // The number of threads for a run: the request, or OpenMP's default when it is 0.
 inline int thread_count(int request) {
@@ -19,23 +44,26 @@ inline int thread_count(int request) {
 // Make forked children usable after an OpenMP region of the parent.
 void install_fork_handler();
 
-// work(thread) once on each of `threads` threads.
+// work(thread) once on each of `threads` threads; thread 0 is the calling one.
 template <class Work>
 void on_each_thread(int threads, const Work& work) {
 #pragma omp parallel num_threads(threads) default(shared)
   { work(omp_get_thread_num()); }
 }
 
-// work(begin, end) for blocks of [0, n), taken from a ticket counter.
+// work(begin, end, thread) for blocks of [0, n), taken from a ticket counter. False: stopped.
 template <class Work>
-void for_blocks(Index n, Index block, int threads, const Work& work) {
+bool for_blocks(Index n, Index block, int threads, Watch& watch, const Work& work) {
   std::atomic<Index> ticket{0};
   const Index blocks = (n + block - 1) / block;
   if (blocks < threads) threads = static_cast<int>(blocks > 0 ? blocks : 1);
-  on_each_thread(threads, [&](int) {
-    for (Index b; (b = ticket.fetch_add(1, std::memory_order_relaxed)) < blocks;)
-      work(b * block, b * block + block < n ? b * block + block : n);
+  on_each_thread(threads, [&](int thread) {
+    for (Index b; (b = ticket.fetch_add(1, std::memory_order_relaxed)) < blocks;) {
+      if (thread == 0 ? watch.look(b * block) : watch.stopped()) return;
+      work(b * block, b * block + block < n ? b * block + block : n, thread);
+    }
   });
+  return !watch.stopped();
 }
 
 }  // namespace hermiteflow
