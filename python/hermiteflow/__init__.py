@@ -7,6 +7,7 @@ from ._core import build_info
 from ._hessian import Hessian
 from .archive import load
 from .driver import solve
+from .ensembles import Ensemble, Histogram, solve_ensemble
 from .events import Converged, HittingTime
 from .flows import CorrelationFlow
 from .interactions import Interaction
@@ -34,11 +35,13 @@ if _isa and not _core.select_isa(_isa):
 __all__ = [
     "Converged",
     "CorrelationFlow",
+    "Ensemble",
     "Equiangular",
     "FixedPoint",
     "FixedPoints",
     "FoundPoints",
     "Hessian",
+    "Histogram",
     "HittingTime",
     "IndexVectors",
     "Interaction",
@@ -62,4 +65,5 @@ __all__ = [
     "random_overlaps",
     "random_weights",
     "solve",
+    "solve_ensemble",
 ]

@@ -55,7 +55,6 @@ def make_start(
         outside = np.maximum(1.0 - inside, 0.0)
         if rows.shape[1] == targets.rank:
             outside[:] = 0.0
-        flow.neurons(rows.shape[0])
         return Start(start, outside, rows, norms, vectors)
     start = _checks.array(overlaps, "overlaps", ("n", targets.k))
     inside = targets.squared_projection(start)
@@ -73,7 +72,6 @@ def make_start(
                 over[:, None], start / np.sqrt(np.maximum(inside, 1.0))[:, None], start
             )
         outside = np.where(outside < 1e-12, 0.0, outside)
-    flow.neurons(start.shape[0])
     return Start(start, outside, None, None, None)
 
 

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import math
-import sys
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from . import _checks, _core
 from ._checks import Array
-from ._ends import name_ends
+from ._engine import (
+    METHODS,
+    Progress,
+    Report,
+    Request,
+    check_series,
+    integrate,
+    make_request,
+    needs_frame,
+    reporter,
+    warn,
+)
 from ._memory import check_limit, result_bytes
 from ._request import Start, event_times, make_start, make_watch, tolerances
 from .events import Event
 from .flows import CorrelationFlow
-from .solution import SUCCESSES, Solution, SolveWarning, Status
-
-METHODS = {"rk4": 0, "dopri5": 1, "tsit5": 2, "dop853": 3}
-Progress = bool | Callable[[int, int], object]
+from .solution import Solution, Status
 
 
 def solve(
@@ -115,31 +121,32 @@ def solve(
     >>> [hf.Status(s).name for s in sol.status]
     ['converged', 'converged', 'converged', 'converged']
     """
-    if not isinstance(flow, CorrelationFlow):
-        raise TypeError(f"flow must be a CorrelationFlow, got {_checks.describe(flow)}")
-    method = _checks.choice(method, "method", tuple(METHODS))
-    t_end = _checks.real(t_end, "t_end", low=0.0, infinite=True)
-    renormalize = _checks.flag(renormalize, "renormalize")
-    threads = _checks.threads(n_threads)
-    max_steps = _checks.integer(max_steps, "max_steps")
-    start = make_start(flow, overlaps, weights, threads)
-    step, rtol, absolute = tolerances(method, step, rtol, atol, start.overlaps)
     watch = make_watch(events, t_end)
     saved = _checks.ascending(save_at, "save_at", low=0.0) if save_at is not None else np.empty(0)
-    if saved.size and saved[-1] > t_end:
-        raise ValueError(f"save_at must end at or before t_end = {t_end:g}, got {saved[-1]:g}")
-    tail = flow.interaction.tail
-    scale = float(np.max(np.abs(flow._slope[2])))
-    if tail > max(rtol, 1e-13) * scale:
+    request = make_request(
+        flow,
+        method=method,
+        t_end=t_end,
+        step=step,
+        rtol=rtol,
+        atol=atol,
+        renormalize=renormalize,
+        max_steps=max_steps,
+        watch=watch,
+        saved=saved,
+        n_threads=n_threads,
+    )
+    start = make_start(flow, overlaps, weights, request.threads)
+    used_step, used_rtol, absolute = tolerances(request.method, step, rtol, atol, start.overlaps)
+    if saved.size and saved[-1] > request.t_end:
         raise ValueError(
-            f"link must have a series of psi' that reaches the tolerance {rtol:g}, got a bound of "
-            f"{tail / scale:.2g} on what lies beyond degree {flow.link.degree} (relative)"
+            f"save_at must end at or before t_end = {request.t_end:g}, got {saved[-1]:g}"
         )
+    check_series(flow, used_rtol)
     n = start.overlaps.shape[0]
+    layer = flow.neurons(n)
     reduce = _checks.flag(reduce, "reduce")
-    general = flow.targets.structure == "general"
-    in_span = general and renormalize and (method == "rk4" or bool(np.any(start.outside <= 0.0)))
-    frame = start.weights is not None
+    frame = reduce and needs_frame(flow, start, request)
     sizes = result_bytes(
         n,
         flow.targets.k,
@@ -147,87 +154,36 @@ def solve(
         saved=saved.size,
         levels=watch.levels.size,
         events=sum(map(len, watch.columns.values())),
-        frame=reduce and (frame or in_span),
+        frame=frame,
     )
     check_limit(memory_limit, sizes)
     options = {
-        "t_end": t_end,
-        "step": step or None,
-        "rtol": rtol or None,
+        "t_end": request.t_end,
+        "step": used_step or None,
+        "rtol": used_rtol or None,
         "atol": None if atol is None else float(atol),
-        "renormalize": renormalize,
+        "renormalize": request.renormalize,
         "reduce": reduce,
-        "max_steps": max_steps,
+        "max_steps": request.max_steps,
         "events": dict(events or {}),
     }
-    report = _reporter(progress, n)
+    report = reporter(progress, n)
     if not reduce:
-        return _solve_full(
-            flow,
-            start,
-            method,
-            step,
-            rtol,
-            absolute,
-            t_end,
-            events,
-            saved,
-            renormalize,
-            max_steps,
-            threads,
-            report,
-            options,
-        )
-    out = _core.solve(
-        flow.core,
-        flow.neurons(n),
-        start.overlaps,
-        start.outside,
-        METHODS[method],
-        t_end,
-        step,
-        rtol,
-        absolute,
-        atol is None,
-        max_steps,
-        renormalize,
-        frame or in_span,
-        math.isinf(t_end),
-        watch.levels,
-        watch.terminal,
-        watch.converged is not None,
-        watch.convergence_terminal,
-        watch.converged.tol if watch.converged is not None else 0.0,
-        saved,
-        threads,
-        report,
-    )
-    status = out["status"]
-    index = np.full(n, -1, dtype=np.int64)
-    kind = np.full(n, "", dtype="<U10")
-    done = np.flatnonzero(status == Status.converged)
-    if done.size:
-        layer = flow.neurons(n)
-        every = done.size == n
-        index[done], kind[done] = name_ends(
-            flow,
-            out["overlaps"] if every else out["overlaps"][done],
-            layer if every or layer is None else layer[done],
-            threads,
-        )
-    _warn(status)
+        return _solve_full(flow, start, request, used_step, used_rtol, absolute, report, options)
+    out = integrate(flow, start, layer, request, frame=frame, report=report)
+    warn(np.bincount(out["status"], minlength=len(Status)))
     return Solution(
         flow=flow,
-        method=method,
+        method=request.method,
         t_final=out["t_final"],
         overlaps=out["overlaps"],
-        weights=_rebuild(start, out["frame"], threads) if frame else None,
+        weights=None if start.weights is None else _rebuild(start, out["frame"], request.threads),
         times=saved,
         trajectory=out["trajectory"],
         events=event_times(watch, out["hits"], out["converged"], events),
-        status=status,
-        index=index,
-        kind=kind,
+        status=out["status"],
+        index=out["index"],
+        kind=out["kind"],
         steps=out["steps"],
         rejected=out["rejected"],
         options=options,
@@ -247,22 +203,18 @@ def _rebuild(start: Start, frame: Array, threads: int) -> Array:
 def _solve_full(
     flow: CorrelationFlow,
     start: Start,
-    method: str,
+    request: Request,
     step: float,
     rtol: float,
     atol: Array,
-    t_end: float,
-    events: Mapping[str, Event] | None,
-    saved: Array,
-    renormalize: bool,
-    max_steps: int,
-    threads: int,
-    report: Callable[[int], object] | None,
+    report: Report,
     options: dict[str, Any],
 ) -> Solution:
+    method, t_end, threads = request.method, request.t_end, request.threads
+    renormalize, max_steps = request.renormalize, request.max_steps
     if start.weights is None or start.vectors is None:
         raise ValueError("weights must be given with reduce=False, got overlaps")
-    if math.isinf(t_end) or events or saved.size:
+    if math.isinf(t_end) or options["events"] or request.saved.size:
         raise ValueError("reduce=False needs a finite t_end, and takes no events and no save_at")
     n = start.weights.shape[0]
     assert start.norms is not None
@@ -283,17 +235,17 @@ def _solve_full(
     else:
         status, t_final, steps, rejected = _core.weights_adaptive(
             flow.core, layer, start.vectors, final, METHODS[method], t_end, rtol, atol,
-            options["atol"] is None, max_steps, threads, report,
+            request.atol is None, max_steps, threads, report,
         )  # fmt: skip
         overlaps = _core.project_weights(final, start.vectors, threads)
-    _warn(status)
+    warn(np.bincount(status, minlength=len(Status)), 4)
     return Solution(
         flow=flow,
         method=method,
         t_final=t_final,
         overlaps=overlaps,
         weights=final,
-        times=saved,
+        times=request.saved,
         trajectory=np.empty((n, 0, flow.targets.k)),
         events={},
         status=status,
@@ -303,23 +255,3 @@ def _solve_full(
         rejected=rejected,
         options=options,
     )
-
-
-def _warn(status: NDArray[np.int32]) -> None:
-    failed = {s.name: int(np.count_nonzero(status == s)) for s in Status if s not in SUCCESSES}
-    parts = [f"{count} {name} ({Status[name].message})" for name, count in failed.items() if count]
-    if parts:
-        warnings.warn(f"of {status.size} neurons: {'; '.join(parts)}", SolveWarning, stacklevel=3)
-
-
-def _reporter(progress: Any, n: int) -> Callable[[int], object] | None:
-    if callable(progress):
-        return lambda done: progress(done, n)
-    if not _checks.flag(progress, "progress"):
-        return None
-
-    def show(done: int) -> None:
-        end = "\n" if done >= n else ""
-        print(f"\r{done} of {n} neurons ({100.0 * done / n:.0f} %){end}", end="", file=sys.stderr)
-
-    return show

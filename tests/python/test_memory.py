@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import hermiteflow as hf
-from hermiteflow import _core, _memory, driver
+from hermiteflow import _core, _engine, _memory, driver
 
 K, N, D = 3, 7, 20
 FLOW = hf.CorrelationFlow(hf.Orthonormal(k=K), hf.hermite(3))
@@ -47,7 +47,8 @@ def told(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> tuple[int,
     solve = _core.solve
     monkeypatch.setattr(driver, "check_limit", lambda _, sizes: parts.update(sizes))
     # only what the driver itself asks of the core, not the reference flows of the ends
-    monkeypatch.setattr(driver, "_core", _Core(core))
+    for module in (driver, _engine):
+        monkeypatch.setattr(module, "_core", _Core(core))
     options = {"flow": FLOW, "t_end": 1.0, **options}
     sol = hf.solve(options.pop("flow"), **options)
     arrays = [value for value in vars(sol).values() if isinstance(value, np.ndarray)]
