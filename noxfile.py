@@ -85,7 +85,8 @@ def wheel(session: nox.Session) -> None:
     chosen = (repaired or [built])[0]
     session.run("python", "-m", "venv", "--clear", str(work / "venv"))
     python = str(work / "venv" / "bin" / "python")
-    shutil.copytree(ROOT / "tests", work / "away" / "tests")
+    for folder in ("tests", "benchmarks", "docs"):
+        shutil.copytree(ROOT / folder, work / "away" / folder)
     shutil.copy(ROOT / "pyproject.toml", work / "away")
     session.run(python, "-m", "pip", "install", "-q", f"{chosen}[test]", external=True)
     with session.chdir(work / "away"):

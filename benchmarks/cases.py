@@ -98,8 +98,10 @@ def _size(starts: Starts) -> str:
     )
 
 
-def adaptive_diffrax(small: bool, *, n: int = 10_000) -> Contest:
-    """All neurons to convergence, against diffrax."""
+def adaptive_diffrax(
+    small: bool, *, n: int = 10_000, methods: tuple[str, ...] | None = None
+) -> Contest:
+    """All neurons to convergence, against diffrax by the best of the methods (None: all)."""
     starts = Starts(n=200 if small else n, k=50, d=10**6)
     ours, exact = _our_adaptive(starts)
     contest = partial(
@@ -112,7 +114,7 @@ def adaptive_diffrax(small: bool, *, n: int = 10_000) -> Contest:
     threads = machine.threads()
     sample, share = starts.overlaps[: exact.size], starts.overlaps[: 4 * peer.BATCH]
     method, rtol, error_there = tune(
-        peer.METHODS,
+        methods or peer.METHODS,
         lambda rtol, method: peer.hitting_times(sample, rtol, method, threads),
         lambda rtol, method: peer.solve(share, rtol, method, threads),
         exact,
@@ -314,7 +316,8 @@ def gradient(small: bool) -> Contest:
 CASES = {
     case.name: case
     for case in (
-        Case("adaptive-diffrax", adaptive_diffrax, 70.0),
+        Case("adaptive-tsit5", partial(adaptive_diffrax, methods=("Tsit5",)), 70.0),
+        Case("adaptive-diffrax", adaptive_diffrax, 0.0),
         Case("adaptive-diffrax-1e5", partial(adaptive_diffrax, n=100_000), 50.0, rounds=3),
         Case("adaptive-scipy", adaptive_scipy, 600.0),
         Case("rk4-numpy", partial(rk4_overlaps, peer="plain"), 65.0, share=0.75),
