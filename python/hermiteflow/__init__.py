@@ -14,11 +14,15 @@ from .interactions import Interaction
 from .landscape import (
     FixedPoint,
     FixedPoints,
+    Fold,
     FoundPoints,
     Orbit,
     classify,
+    critical_beta,
+    equal_loss_beta,
     find_fixed_points,
     fixed_points,
+    fold_beta,
 )
 from .links import Link, hermite, link, polynomial
 from .solution import Solution, SolveWarning, Status
@@ -39,6 +43,7 @@ __all__ = [
     "Equiangular",
     "FixedPoint",
     "FixedPoints",
+    "Fold",
     "FoundPoints",
     "Hessian",
     "Histogram",
@@ -54,9 +59,12 @@ __all__ = [
     "Targets",
     "build_info",
     "classify",
+    "critical_beta",
+    "equal_loss_beta",
     "exact",
     "find_fixed_points",
     "fixed_points",
+    "fold_beta",
     "hermite",
     "link",
     "load",

@@ -22,7 +22,7 @@ def name_ends(
     A minimum belongs to v_j when its largest |overlap| is that of v_j alone and the flow from
     +-v_j ends there too.
     """
-    n, k = overlaps.shape
+    k = flow.targets.k
     exchangeable = flow.targets.structure != "general" and np.ptp(flow.target_weights) == 0.0
     best, up = _core.largest_overlaps(overlaps, threads)
     code = 2 * (0 if exchangeable else best) + up

@@ -8,13 +8,18 @@ from __future__ import annotations
 from ._enumerate import fixed_points
 from ._points import FixedPoint, FoundPoints, classify, find_fixed_points
 from ._table import FixedPoints, Orbit
+from ._thresholds import Fold, critical_beta, equal_loss_beta, fold_beta
 
 __all__ = [
     "FixedPoint",
     "FixedPoints",
+    "Fold",
     "FoundPoints",
     "Orbit",
     "classify",
+    "critical_beta",
+    "equal_loss_beta",
     "find_fixed_points",
     "fixed_points",
+    "fold_beta",
 ]

@@ -70,17 +70,23 @@ def series_of(psi: Interaction) -> Array:
         If psi' is zero, or not known by its series to 1e-13.
     """
     coefficients = psi.coefficients
-    if coefficients.size < 2:
+    if not np.any(coefficients[1:]):
         raise ValueError(
             "link must have an interaction with the student's, got psi' = 0: every point is fixed"
         )
-    scale = float(np.max(np.abs(coefficients[1:] * np.arange(1, coefficients.size))))
-    if psi.tail > _TAIL * scale:
+    if not is_complete(psi):
         raise ValueError(
             f"link must have a series of psi' that is complete to {_TAIL:g}, got one that leaves "
-            f"out up to {psi.tail / scale:.2g} (relative); find_fixed_points has no such need"
+            f"out up to {psi.tail:.2g}; find_fixed_points has no such need"
         )
     return coefficients
+
+
+def is_complete(psi: Interaction) -> bool:
+    """Whether psi' is known by its series to 1e-13 of its largest coefficient."""
+    coefficients = psi.coefficients
+    scale = np.max(np.abs(coefficients * np.arange(coefficients.size)), initial=0.0)
+    return bool(psi.tail <= _TAIL * scale)
 
 
 def problem_of(flow: CorrelationFlow) -> Problem:
