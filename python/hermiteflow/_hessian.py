@@ -21,7 +21,7 @@ class Hessian:
 
     Parameters
     ----------
-    eigenvalues : (rank(G) - 1,) or (rank(G),)
+    eigenvalues : (r - 1,) or (r,), r the dimension of span(V)
         Ascending; for tangent vectors in the span of w and the index vectors, which has one
         dimension more than span(V) where w lies outside of it.
     outside_eigenvalue : float

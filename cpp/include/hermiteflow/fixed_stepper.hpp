@@ -1,6 +1,6 @@
 // One step of the classical RK4 (tableau.hpp) of a tile, on MATH (4) to the letter, with dt = ds
-// and a step size for each lane. Low storage: a stage needs the state, the newest stage and a sum of
-// stages, and each pass over the rows ends with the sums that the next one needs.
+// and a step size for each lane. Low storage: a stage needs the state, the newest stage and a sum
+// of stages, and each pass over the rows ends with the sums that the next one needs.
 #pragma once
 
 #include "hermiteflow/flow.hpp"
