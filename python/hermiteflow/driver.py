@@ -72,7 +72,8 @@ def solve(
         Step of "rk4", in units of t; the last one is shortened to hit `t_end`.
     rtol, atol : float
         Error per step and overlap below atol + rtol |m_j|, adaptive methods only. Defaults 1e-8,
-        and rtol times 1e-3 of each neuron's largest starting overlap.
+        and rtol times 1e-3 of each neuron's largest starting overlap, or of its present one where
+        that has fallen below.
     events : mapping of str to HittingTime or Converged
         What to watch for.
     save_at : array_like (T,)
