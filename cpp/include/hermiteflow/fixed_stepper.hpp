@@ -174,14 +174,15 @@ class FixedStepper {
 
   // Stage I at `from` gives the next stage, or after the last one the new state, in z. With
   // z_1 = y + h k_1 / 2, z_2 = y + h k_2 / 2 and z_3 = y + h k_3, the new state is
-  // (z_1 + 2 z_2 + z_3 - y) / 3 + h k_4 / 6: no slope needs to be kept.
+  // (z_1 + 2 z_2 + z_3 - y + h k_4 / 2) / 3: no slope needs to be kept.
   template <int I>
   void pass(const double* from) {
     constexpr bool last = I == 3;
     static_assert(T::a[1][0] == 0.5 && T::a[2][1] == 0.5 && T::a[3][2] == 1.0 &&
                   T::b[0] == T::b[3] && T::b[1] == T::b[2]);
     const Field<Kind, Law, L> field = field_;
-    const Row forward = h * a * (last ? T::b[3] : T::a[I + 1][I]), lambda = forward * sums_.mg;
+    const Row forward = h * a * (last ? 3.0 * T::b[3] : T::a[I + 1][I]),
+              lambda = forward * sums_.mg;
     const auto direction = field.direction(sums_, forward, lambda);
     double *const state = y, *const to = z, *const total = sum_;
     Sums<L> sums;  // a local one stays in registers
@@ -208,8 +209,8 @@ class FixedStepper {
   // The next stage of one row from the start of the step, this stage, and the way forward.
   template <int I>
   static Row advance(const Row& base, const Row& here, const Row& step, double* total) {
-    constexpr double third = 1.0 / 3.0;
-    if constexpr (I == 3) return third * (load<L>(total) - base) + step;
+    // one product in each sum: where there are two, the compiler may fuse either, lane by lane
+    if constexpr (I == 3) return (1.0 / 3.0) * ((load<L>(total) - base) + step);
     const Row next = base + step;
     if constexpr (I == 1) store<L>(total, here + 2.0 * next);
     if constexpr (I == 2) store<L>(total, load<L>(total) + next);
