@@ -201,7 +201,7 @@ class FixedStepper {
       field.template add<last>(r, m, sums);
     }
     const Row scale = I == 0 ? s : s_new;
-    s_new = advance<I>(s, scale, -lambda * scale, s_sum_.data());
+    s_new = advance<I>(s, scale, rounded<L>(-lambda * scale), s_sum_.data());
     field.close(sums);
     sums_ = sums;
   }

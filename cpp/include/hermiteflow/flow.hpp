@@ -214,10 +214,11 @@ struct Field {
   // |w|^2 for w = s w(0) + V^T alpha; 1 for a general G without its frame.
   Row norm2(const Sums<L>& sums, const double* m, const Row& s, const Row& outside,
             const double* start, const double* alpha) const {
-    if constexpr (Kind == GramKind::identity) return sums.mm + s * s * outside;
+    if constexpr (Kind == GramKind::identity) return sums.mm + rounded<L>(s * s * outside);
     if constexpr (Kind == GramKind::equiangular) {
       const double gamma = gram.beta / (1.0 + static_cast<double>(gram.k - 1) * gram.beta);
-      return (sums.mm - gamma * sums.m * sums.m) / (1.0 - gram.beta) + s * s * outside;
+      const Row along = rounded<L>(gamma * sums.m * sums.m);
+      return (sums.mm - along) / (1.0 - gram.beta) + rounded<L>(s * s * outside);
     }
     if constexpr (general) {
       if (alpha == nullptr) return Row::Ones();

@@ -28,6 +28,14 @@ inline void store(double* row, const Expression& value) {
   Eigen::Map<Lane<L>, Eigen::Aligned64>{row} = value;
 }
 
+// The value as it is, rounded: a product is not fused with a sum that follows, in no lane.
+template <int L, class Expression>
+inline Lane<L> rounded(const Expression& value) {
+  Lane<L> x = value;
+  asm volatile("" : "+m"(x));
+  return x;
+}
+
 // Weighted sum of the first I derivatives, in one row or of lanes; weights of zero cost nothing.
 template <int L, int I, int N>
 inline Lane<L> combine(const double (&weights)[N], double* const* rows_of, std::int64_t r) {
