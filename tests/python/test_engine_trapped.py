@@ -171,16 +171,16 @@ def test_a_level_below_the_norm_is_waited_for() -> None:
 @pytest.mark.parametrize("method", ADAPTIVE)
 @pytest.mark.parametrize("name", TARGETS)
 def test_no_overlap_changes_its_sign_falsely(name: str, method: str) -> None:
-    """A finite t_end is integrated to: overlaps fall by 25 orders and keep their signs."""
-    targets, t_end = TARGETS[name], 1e27
+    """A finite t_end is integrated to: overlaps fall by 14 and 25 orders and keep their signs."""
+    targets = TARGETS[name]
     flow = hf.CorrelationFlow(targets, hf.hermite(3))
     m0 = negative_starts(targets, 60, 10**4)
     lost = np.array([stays_trapped(m, targets.gram, 3) for m in m0])
-    for rtol in (1e-5, 1e-8):
+    for rtol, t_end in ((1e-3, 1e17), (1e-4, 1e17), (1e-5, 1e27), (1e-8, 1e27)):
         sol = hf.solve(flow, overlaps=m0, t_end=t_end, method=method, rtol=rtol)
         assert np.all(sol.status == hf.Status.t_end)
         np.testing.assert_array_equal(np.all(sol.overlaps < 0.0, axis=1), lost)
-        assert np.abs(sol.overlaps[lost]).max() < 1e-25
+        assert np.abs(sol.overlaps[lost]).max() < 1.0 / t_end
         # the law of decay: equal overlaps obey du/dt = -3 (1 + sum_l G_jl) u^2
         if name.startswith("equiangular"):
             rate = 3 * targets.gram[0].sum() * t_end
