@@ -26,7 +26,9 @@ Scratch make_scratch(Index bytes) {
 
 bool solve_ensemble(Problem problem, const Result& result, int threads, const Poll& poll) {
   const KernelTable& table = kernels();
-  const Landscape landscape(problem.flow, problem.outside);
+  std::unique_ptr<const Trap> trap;
+  if (problem.stop_if_trapped) trap = std::make_unique<const Trap>(problem.flow);
+  const Landscape landscape(problem.flow, problem.outside, trap.get());
   problem.oracle = landscape.oracle();
   Index ticket = 0, done = 0;
   int stop = 0;

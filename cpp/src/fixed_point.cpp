@@ -25,29 +25,10 @@ Index negative_of_two(double x, double y, double z) {
 
 }  // namespace
 
-Landscape::Landscape(const Flow& flow, const double* outside) : flow_(flow), outside_(outside) {
-  const Gram& gram = flow.gram;
-  negative_ = positive_ = 0.0;
-  if (gram.kind == GramKind::equiangular) {
-    const double sum = static_cast<double>(gram.k - 1) * gram.beta;
-    positive_ = std::max(sum, 0.0);
-    negative_ = std::max(-sum, 0.0);
-  }
-  if (gram.kind == GramKind::general)
-    for (Index i = 0; i < gram.k; ++i) {
-      double plus = 0.0, minus = 0.0;
-      for (Index j = 0; j < gram.k; ++j) {
-        const double x = i == j ? 0.0 : gram.matrix[i * gram.k + j];
-        (x > 0.0 ? plus : minus) += std::fabs(x);
-      }
-      positive_ = std::max(positive_, plus);
-      negative_ = std::max(negative_, minus);
-    }
-  weight_min_ = weight_max_ = std::fabs(flow.target_weights[0]);
-  for (Index j = 1; j < gram.k; ++j) {
-    weight_min_ = std::min(weight_min_, std::fabs(flow.target_weights[j]));
+Landscape::Landscape(const Flow& flow, const double* outside, const Trap* trap)
+    : flow_(flow), outside_(outside), trap_(trap) {
+  for (Index j = 0; j < flow.gram.k; ++j)
     weight_max_ = std::max(weight_max_, std::fabs(flow.target_weights[j]));
-  }
 }
 
 void Landscape::slopes(double u, double* first, double* second) const {
@@ -329,70 +310,8 @@ Verdict Landscape::judge(Index neuron, const double* m) const {
           here.cwiseAbs().maxCoeff()};
 }
 
-// |projection of w on span(V)|^2, from m and not from 1 - outside, which has no digits at large d.
-double Landscape::inside(const double* m, double outside) const {
-  const Gram& gram = flow_.gram;
-  const Eigen::Map<const Vector> here(m, k());
-  if (gram.kind == GramKind::identity) return here.squaredNorm();
-  if (gram.kind == GramKind::general) return std::max(1.0 - outside, 0.0) + 1e-15;
-  const double sum = here.sum(), gamma = gram.beta / (1.0 + (double(k()) - 1.0) * gram.beta);
-  return (here.squaredNorm() - gamma * sum * sum) / (1.0 - gram.beta);
-}
-
 bool Landscape::trapped(Index neuron, const double* m, double outside, double level) const {
-  const Slope& s = flow_.slope;
-  if (outside < 1e-12 || s.power < 1) return false;
-  const double q = inside(m, outside), root = std::sqrt(q);
-  if (level > 0.0 && level <= root) return false;  // |m_j| <= |projection| for ever, if trapped
-  const double a = coupling(neuron);
-  bool every_side = true, own_side = true, all_left = true, all_right = true;
-  for (Index j = 0; j < k(); ++j) {
-    const double weight = a * flow_.target_weights[j];
-    const bool right = weight * s.sign_right <= 0.0 && root <= s.reach_right;
-    const bool left = weight * s.sign_left >= 0.0 && root <= s.reach_left;
-    every_side = every_side && right && left;
-    own_side = own_side && (m[j] == 0.0 || (m[j] > 0.0 ? right : left));
-    all_left = all_left && m[j] < 0.0 && left;
-    all_right = all_right && m[j] > 0.0 && right;
-  }
-  if (every_side) return true;
-  if (flow_.gram.kind == GramKind::identity) return own_side;
-  if (!all_left && !all_right) return false;
-  if (positive_ == 0.0) return true;
-  if (flow_.gram.kind == GramKind::equiangular && weight_min_ == weight_max_ && s.terms == 1) {
-    const double beta = flow_.gram.beta;  // pure degree: docs/solver, the sharp cone
-    double low = HUGE_VAL, high = 0.0;
-    for (Index j = 0; j < k(); ++j) {
-      low = std::min(low, std::fabs(m[j]));
-      high = std::max(high, std::fabs(m[j]));
-    }
-    const double r = low / high;
-    double sum = 0.0, power = 1.0;
-    for (Index i = 1; i < s.power; ++i) sum += power *= r;
-    return sum >= beta / (1.0 - beta) * (power * r + double(k()) - 1.0);
-  }
-  return trapped_by_ratio(a, m, q);
-}
-
-bool Landscape::trapped_by_ratio(double a, const double* m, double q) const {
-  const Slope& s = flow_.slope;
-  if (s.power < 2) return false;
-  const double x = s.stride == 2 ? q : std::sqrt(q);
-  double rest = 0.0;
-  for (Index i = s.terms - 1; i >= 1; --i) rest = (rest + std::fabs(s.coefficients[i])) * x;
-  const double lead = std::fabs(s.coefficients[0]);
-  if (!(lead > rest) || a == 0.0 || weight_min_ == 0.0) return false;
-  const double kappa = weight_max_ / weight_min_ * (lead + rest) / (lead - rest);
-  double low = HUGE_VAL, high = 0.0;
-  for (Index j = 0; j < k(); ++j) {
-    low = std::min(low, std::fabs(m[j]));
-    high = std::max(high, std::fabs(m[j]));
-  }
-  const double gain = 1.0 - kappa * negative_, power = static_cast<double>(s.power);
-  if (!(gain > 0.0)) return false;
-  const double best = std::pow(gain / (kappa * power), 1.0 / (power - 1.0));
-  const double r = std::min(low / high, best);
-  return gain * r - kappa * std::pow(r, power) - kappa * positive_ >= 0.0;
+  return trap_ != nullptr && outside >= 1e-12 && trap_->holds(coupling(neuron), m, level);
 }
 
 Oracle Landscape::oracle() const {

@@ -24,7 +24,8 @@ class Field {
  public:
   Field(const FullProblem& full, Index neuron)
       : flow_(full.flow), vectors_(full.index_vectors, full.flow.gram.k, full.d),
-        a_(flow_.second_layer != nullptr ? flow_.second_layer[neuron] : 1.0), g_(flow_.gram.k) {
+        a_(flow_.second_layer != nullptr ? flow_.second_layer[neuron] : 1.0),
+        least_(least_square_of(flow_.slope)), g_(flow_.gram.k) {
     for (Index j = 0; j < g_.size(); ++j)
       weight_max_ = std::max(weight_max_, std::fabs(flow_.target_weights[j]));
   }
@@ -38,7 +39,7 @@ class Field {
     const double mg = m.dot(g_), norm2 = w.squaredNorm();
     const double lambda = mg / norm2 + std::fabs(mg) * (norm2 - 1.0);
     const double size2 = g_.squaredNorm() + floor2(m.norm());
-    const double weight = size2 > 0.0 ? std::sqrt((m.squaredNorm() + 1e-40) / size2) : 1.0;
+    const double weight = size2 > 0.0 ? std::sqrt((m.squaredNorm() + least_) / size2) : 1.0;
     slope.noalias() = weight * (vectors_.transpose() * g_);
     slope -= (weight * lambda) * w;
     return weight;
@@ -47,7 +48,7 @@ class Field {
  private:
   Flow flow_;
   Eigen::Map<const Rows> vectors_;
-  double a_, weight_max_ = 0.0;
+  double a_, least_, weight_max_ = 0.0;
   Vector g_;
 
   double floor2(double size) const {

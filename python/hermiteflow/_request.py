@@ -98,14 +98,19 @@ def tolerances(
     if atol is None:
         return 0.0, relative, relative * 1e-3 * np.where(top > 0.0, top, 1.0)
     absolute = _checks.real(atol, "atol", low=0.0)
-    if np.any(absolute > 0.1 * top[top > 0.0]):
+    return 0.0, relative, np.maximum(np.full(start.shape[0], absolute), 1e-300)
+
+
+def warn_atol(atol: float | None, start: Array) -> None:
+    """Warn if an absolute tolerance hides some neuron's overlaps."""
+    top = np.max(np.abs(start), axis=1)
+    if atol is not None and np.any(atol > 0.1 * top[top > 0.0]):
         warnings.warn(
-            f"atol = {absolute:g} is too large for starting overlaps of size "
+            f"atol = {atol:g} is too large for starting overlaps of size "
             f"{np.min(top[top > 0.0]):.3g} (about 1/sqrt(d)); leave it out",
             SolveWarning,
             stacklevel=3,
         )
-    return 0.0, relative, np.maximum(np.full(start.shape[0], absolute), 1e-300)
 
 
 def make_watch(events: Mapping[str, Event] | None, t_end: float) -> Watch:

@@ -24,7 +24,7 @@ from ._engine import (
     warn,
 )
 from ._memory import check_limit, result_bytes
-from ._request import Start, event_times, make_start, make_watch, tolerances
+from ._request import Start, event_times, make_start, make_watch, tolerances, warn_atol
 from .events import Event
 from .flows import CorrelationFlow
 from .solution import Solution, Status
@@ -139,6 +139,7 @@ def solve(
     )
     start = make_start(flow, overlaps, weights, request.threads)
     used_step, used_rtol, absolute = tolerances(request.method, step, rtol, atol, start.overlaps)
+    warn_atol(atol, start.overlaps)
     if saved.size and saved[-1] > request.t_end:
         raise ValueError(
             f"save_at must end at or before t_end = {request.t_end:g}, got {saved[-1]:g}"

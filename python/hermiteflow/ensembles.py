@@ -21,7 +21,7 @@ from ._engine import (
     reporter,
     warn,
 )
-from ._request import event_times, make_start, make_watch, tolerances
+from ._request import event_times, make_start, make_watch, tolerances, warn_atol
 from .events import Event, HittingTime
 from .flows import CorrelationFlow
 from .solution import SUCCESSES, Status
@@ -229,6 +229,7 @@ def solve_ensemble(
         start = make_start(flow, drawn, None, request.threads)
         if first == 0:
             _, used_rtol, _ = tolerances(request.method, step, rtol, atol, start.overlaps)
+            warn_atol(atol, start.overlaps)
             check_series(flow, used_rtol)
         out = integrate(
             flow,

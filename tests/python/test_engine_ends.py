@@ -200,3 +200,14 @@ def test_a_loose_tolerance_converges_to_the_same_minima(p: int, method: str) -> 
         agree = done & (loose.index == tight.index) & (tight.index >= 0)
         gap = np.abs(np.abs(loose.overlaps) - np.abs(tight.overlaps)).max(axis=1)
         assert gap[agree].max() < 1e-4
+
+
+@pytest.mark.parametrize("rtol", [1e-1, 1e-2, 1e-3])
+@pytest.mark.parametrize("method", ["tsit5", "dopri5", "dop853"])
+@pytest.mark.parametrize("p", [2, 3])
+def test_every_rtol_converges(p: int, method: str, rtol: float) -> None:
+    for targets in (hf.Equiangular(k=10, beta=0.05), hf.random_index_vectors(k=10, d=200, seed=1)):
+        m0 = np.abs(hf.random_overlaps(targets, n=200, d=10**6, seed=3))
+        flow = hf.CorrelationFlow(targets, hf.hermite(p))
+        sol = hf.solve(flow, overlaps=m0, rtol=rtol, method=method, max_steps=20_000)
+        assert np.all(sol.status == hf.Status.converged)

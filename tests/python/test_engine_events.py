@@ -127,6 +127,59 @@ def test_t_end_divides_what_is_hit(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ADAPTIVE)
+def test_a_hit_at_t_end_counts(method: str) -> None:
+    """t_end is the solver's own hitting time; an ulp earlier there is no hit."""
+    targets = hf.Orthonormal(k=4)
+    flow = hf.CorrelationFlow(targets, hf.hermite(4))
+    m0 = hf.random_overlaps(targets, n=40, d=100, seed=1)
+    events = {"h": hf.HittingTime(0.5)}
+    times = hf.solve(flow, overlaps=m0, t_end=400.0, method=method, events=events).events["h"]
+    for m, t in zip(m0, times, strict=True):
+        at = hf.solve(flow, overlaps=[m], t_end=t, method=method, events=events)
+        assert at.events["h"][0] == t
+        before = t * (1.0 - 1e-10)
+        none = hf.solve(flow, overlaps=[m], t_end=before, method=method, events=events)
+        assert np.isnan(none.events["h"][0])
+
+
+def test_rk4_meets_the_level_of_a_grid_point() -> None:
+    flow = hf.CorrelationFlow(hf.Orthonormal(k=4), hf.hermite(3))
+    m0 = np.abs(hf.random_overlaps(flow.targets, n=10, d=100, seed=1))
+    for steps in (3, 40):
+        options = {"method": "rk4", "step": 0.125, "t_end": 0.125 * steps}
+        for m in m0:
+            level = float(hf.solve(flow, overlaps=[m], **options).overlaps.max())
+            hit = hf.solve(flow, overlaps=[m], **options, events={"h": hf.HittingTime(level)})
+            assert abs(hit.events["h"][0] - 0.125 * steps) < 1e-9  # flat near rest
+
+
+def test_the_times_of_a_ladder_never_step_back() -> None:
+    """On the dense output t may, by hundreds of ulps, where dt/ds becomes tiny."""
+    targets = hf.Orthonormal(k=6)
+    m0 = hf.random_overlaps(targets, n=24, d=10**12, seed=6)[:8]
+    ladder = {"e": hf.HittingTime(np.geomspace(1.1 * np.abs(m0).max(), 0.99, 100))}
+    flow = hf.CorrelationFlow(targets, hf.hermite(6))
+    for method in ADAPTIVE:
+        for rtol in (1e-3, 1e-8):
+            sol = hf.solve(flow, overlaps=m0, method=method, rtol=rtol, events=ladder)
+            assert np.all(np.diff(sol.events["e"], axis=1) >= 0.0)
+
+
+def test_a_level_below_rest_is_met_before_a_finite_end() -> None:
+    """A neuron within rtol of its minimum still has levels to pass."""
+    flow = hf.CorrelationFlow(hf.Orthonormal(k=2), hf.hermite(3))
+    for rtol in (1e-2, 1e-3, 1e-6):
+        level = 1.0 - 0.1 * rtol
+        sol = hf.solve(
+            flow, overlaps=[[0.1, 0.02]], rtol=rtol, t_end=1e9, events={"h": hf.HittingTime(level)}
+        )
+        fine = hf.solve(
+            flow, overlaps=[[0.1, 0.02]], rtol=1e-12, t_end=1e3, events={"h": hf.HittingTime(level)}
+        )
+        assert abs(sol.events["h"][0] - fine.events["h"][0]) < 0.1
+
+
+@pytest.mark.parametrize("method", ADAPTIVE)
 def test_watching_changes_nothing(method: str) -> None:
     """Events and saved values are read off the steps: the path keeps its bits."""
     flow, m0 = problem(3, 10**6)

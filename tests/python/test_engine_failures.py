@@ -83,16 +83,14 @@ def test_a_first_degree_leaves_zero(name: str, method: str) -> None:
 
 
 def test_an_endless_run_at_zero_is_never_called_converged() -> None:
-    """m = 0 is a degenerate fixed set, not a minimum: trapped where proved, else given up."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", hf.SolveWarning)
-        for targets in TARGETS.values():
-            for p in (3, 4):
-                flow = hf.CorrelationFlow(targets, hf.hermite(p))
-                sol = hf.solve(flow, overlaps=[[0.0, 0.0], [0.1, 0.2]], max_steps=500)
-                assert sol.status[0] in (hf.Status.no_escape, hf.Status.max_steps)
-                assert sol.status[1] == hf.Status.converged
-                assert sol.index[1] == 1
+    """m = 0 is a degenerate fixed set, not a minimum: trapped, for nothing moves."""
+    for targets in TARGETS.values():
+        for p in (3, 4):
+            flow = hf.CorrelationFlow(targets, hf.hermite(p))
+            sol = hf.solve(flow, overlaps=[[0.0, 0.0], [0.1, 0.2]])
+            assert sol.status[0] == hf.Status.no_escape
+            assert sol.status[1] == hf.Status.converged
+            assert sol.index[1] == 1
 
 
 # ------------------------------------------------------------------ arguments
@@ -138,5 +136,5 @@ def test_an_atol_above_the_overlaps_warns(method: str, atol: float, warns: bool)
         warnings.simplefilter("always")
         hf.solve(FLOW, overlaps=SMALL, atol=atol, t_end=1.0, method=method)
     told = [str(w.message) for w in record if issubclass(w.category, hf.SolveWarning)]
-    assert bool(told) == warns
+    assert len(told) == warns  # once
     assert all("1/sqrt(d)" in text and "2e-06" in text for text in told)

@@ -1,10 +1,9 @@
-// Points where the field of one neuron nearly vanishes: Newton polishing, the inertia of the
-// Hessian MATH (11), and the proof that a neuron never escapes (docs/solver).
+// Points where the field of one neuron nearly vanishes: Newton polishing and the inertia of the
+// Hessian MATH (11).
 #pragma once
 
-#include <vector>
-
 #include "hermiteflow/kernel_api.hpp"
+#include "hermiteflow/trapping.hpp"
 
 namespace hermiteflow {
 
@@ -16,7 +15,8 @@ struct Place {
 
 class Landscape {
  public:
-  Landscape(const Flow& flow, const double* outside);
+  // Without a trap no neuron is proved trapped.
+  explicit Landscape(const Flow& flow, const double* outside, const Trap* trap = nullptr);
 
   double speed(Index neuron, const double* m) const;  // |dm/dt| / |G g|
   Verdict judge(Index neuron, const double* m) const;
@@ -39,9 +39,9 @@ class Landscape {
  private:
   Flow flow_;
   const double* outside_;
+  const Trap* trap_;
   double reach(double a, const double* m) const;  // |g| without cancellation in psi'
-  double negative_, positive_;                    // largest row sums of the off-diagonal parts of G
-  double weight_min_, weight_max_;
+  double weight_max_ = 0.0;
 
   Index k() const { return flow_.gram.k; }
   double coupling(Index neuron) const {
@@ -52,12 +52,10 @@ class Landscape {
                double* out) const;  // returns m . g
   void to_sphere(double a, double* m) const;
   bool polish(double a, double* m) const;  // false where Newton is singular or leaves
-  double inside(const double* m, double outside) const;
   // Is m, up to `calm` in speed, next to a minimum that is far from degenerate? Puts m on the
   // sphere.
   bool plain_minimum(Index neuron, double* m, double calm, double* lambda) const;
   bool plainly_convex(double a, const double* m, double* lambda) const;
-  bool trapped_by_ratio(double a, const double* m, double q) const;
 };
 
 }  // namespace hermiteflow

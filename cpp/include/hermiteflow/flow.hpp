@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hermiteflow/lanes.hpp"
+#include "hermiteflow/slope.hpp"
 #include "hermiteflow/types.hpp"
 
 namespace hermiteflow::HF_ISA {
@@ -152,9 +153,11 @@ struct Field {
   Gram gram;
   Law law;
   double b_max = 0.0;
+  double least_square = 0.0;  // stands in for |m|^2 below it
   double *g = nullptr, *f = nullptr;  // general: g and G g of the last reduction
 
-  explicit Field(const Flow& flow) : gram(flow.gram), law(flow) {
+  explicit Field(const Flow& flow)
+      : gram(flow.gram), law(flow), least_square(least_square_of(flow.slope)) {
     for (Index r = 0; r < gram.k; ++r) {
       const double b = flow.target_weights[r], size = b < 0 ? -b : b;
       b_max = size > b_max ? size : b_max;

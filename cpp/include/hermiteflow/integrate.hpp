@@ -236,8 +236,9 @@ class Integrator {
     }
     while (level_pending(l) && tile_.top[l] * 1.5 >= p_.levels[level_[l]]) {
       const double theta = first_hit(segment, size_, p_.levels[level_[l]]);
-      if (theta > last) break;
-      const double t = theta < last ? segment.time(theta) : t_last;
+      if (theta > 1.0) break;
+      const double t = hit_time(l, segment.time(theta));
+      if (t > t_last) break;  // times are compared, not theta: a hit at t_end counts
       out_.hits[i * p_.n_levels + level_[l]] = t;
       if (p_.level_terminal[level_[l]++]) {
         last = theta;
@@ -266,11 +267,22 @@ class Integrator {
       finish(l, Status::no_escape, 1.0, t_last);
   }
 
-  // At a minimum to within rtol nothing is left to happen before t_end.
+  // The dense output of t may step back by an ulp; the times of a ladder may not.
+  double hit_time(int l, double t) const {
+    if (level_[l] == 0) return t;
+    const double before = out_.hits[neuron_[l] * p_.n_levels + level_[l] - 1];
+    return t > before ? t : before;
+  }
+
+  // At a minimum to within rtol nothing is left to happen before t_end, but for levels that the
+  // flow still reaches.
   template <class Segment>
   void rest_at_minimum(int l, const Segment& segment) {
     if (!Tile::adaptive || tile_.speed2[l] > p_.rtol * p_.rtol * tile_.pull2[l]) return;
-    if (!p_.oracle.judge(p_.oracle.context, neuron_[l], gather(l, segment, 1.0)).minimum) return;
+    const Verdict verdict =
+        p_.oracle.judge(p_.oracle.context, neuron_[l], gather(l, segment, 1.0));
+    if (!verdict.minimum) return;
+    if (level_pending(l) && verdict.max_overlap - p_.levels[level_[l]] > pace_.calm_rtol()) return;
     while (save_[l] < p_.n_save) save(l, 1.0);
     finish(l, Status::t_end, 1.0, p_.t_end);
   }

@@ -44,9 +44,7 @@ class Pace {
     const Row whole = sound(tile);
     const Row calm = 1e4 * p_.rtol * p_.rtol * tile.pull2 - tile.speed2;
     const Row follow = p_.atol_follows ? Row(1e-3 * p_.rtol * tile.top) : atol_start_;
-    // near a fixed point errors of size rtol are all that still moves: there, ask for less of them
-    const double rest = p_.watch_convergence ? p_.convergence_tol : 1e-6;
-    const double calm_rtol = rest < p_.rtol ? rest : p_.rtol;
+    const double at_rest = calm_rtol(), least = 1e-2 * rest() < p_.rtol ? 1e-2 * rest() : p_.rtol;
     for (int l = 0; l < L; ++l) {  // no branches: lanes side by side
       const double ratio = tile.ratio[l] + whole[l];
       const bool good = ratio <= 1.0;
@@ -58,16 +56,25 @@ class Pace {
       previous_[l] = good ? ratio : previous_[l];
       steps[l] += good ? 1.0 : 0.0;
       rejected[l] += good ? 0.0 : 1.0;
-      rtol[l] = good && calm[l] >= 0.0 ? calm_rtol : p_.rtol;
+      double next = 0.98 * (rtol[l] < at_rest ? rtol[l] : at_rest);
+      next = next > least ? next : least;
+      next = calm[l] >= 0.0 ? next : p_.rtol;
+      rtol[l] = good ? next : rtol[l];
       atol[l] = good && follow[l] < atol_start_[l] ? follow[l] : atol[l];
       accepted[l] = good;
     }
   }
 
+  // Near a fixed point errors of size rtol are all that still moves: there less is asked for, and
+  // less and less, for a step at the limit of stability may keep a ripple of that size alive.
+  double calm_rtol() const { return rest() < p_.rtol ? rest() : p_.rtol; }
+
   // Steps left before the limit.
   Row left() const { return static_cast<double>(p_.max_steps) - steps - rejected; }
 
  private:
+  double rest() const { return p_.watch_convergence ? p_.convergence_tol : 1e-6; }
+
   const Problem& p_;
   Controller controller_;
   Row atol_start_, first_, previous_;

@@ -206,7 +206,7 @@ class Stepper {
     Row size2 = sums_.gg;
     if constexpr (Law::may_vanish) size2 += field_.floor2(sums_);
     // m = 0 is left as well where psi'(0) != 0, and time goes on where g = 0
-    const Row scaled = ((sums_.mm + 1e-40) / size2.max(1e-290)).sqrt();
+    const Row scaled = ((sums_.mm + field_.least_square) / size2.max(1e-290)).sqrt();
     scaled2_ = scaled * scaled;
     weight_ = scaled / a.abs().max(1e-290);
   }
