@@ -116,6 +116,7 @@ double Landscape::reach(double a, const double* m) const {
 }
 
 bool Landscape::vanished(double a, const double* m) const {
+  if (flow_.slope.terms == 1) return false;
   double square = 0.0;
   for (Index j = 0; j < k(); ++j) {
     double first, second;
@@ -230,10 +231,9 @@ double Landscape::slack(double a, const double* m) const {
 
 // A residual this small beside a spectrum this far from zero: a minimum is nearby (Newton and
 // Kantorovich), and its spectrum is nearly this one.
-bool Landscape::plain_minimum(Index neuron, double* m, double calm, double* lambda) const {
+bool Landscape::plain_minimum(Index neuron, const double* m, double calm, double* lambda) const {
   if (speed(neuron, m) > calm) return false;
   const double a = coupling(neuron);
-  to_sphere(a, m);
   // lambda - sum_j c_j u_j u_j^T, u_j the part of v_j that is tangent at w: the trace may do
   double along = 0.0, trace = 0.0, largest = 0.0;
   for (Index j = 0; j < k(); ++j) {
@@ -246,8 +246,10 @@ bool Landscape::plain_minimum(Index neuron, double* m, double calm, double* lamb
   }
   *lambda = along;
   if (along - trace > 0.05 * std::max(along, largest)) return true;
-  if (flow_.gram.kind == GramKind::general) return plainly_convex(a, m, lambda);
-  return count_below(a, m, 0.05 / rounding * slack(a, m), lambda) == 0;
+  Vector here = Eigen::Map<const Vector>(m, k());
+  to_sphere(a, here.data());
+  if (flow_.gram.kind == GramKind::general) return plainly_convex(a, here.data(), lambda);
+  return count_below(a, here.data(), 0.05 / rounding * slack(a, here.data()), lambda) == 0;
 }
 
 // Sufficient for a Hessian far above zero. With c_j = a b_j psi''(m_j) and the parts u_j of the v_j
@@ -277,10 +279,8 @@ bool Landscape::plainly_convex(double a, const double* m, double* lambda_out) co
 Place Landscape::locate(Index neuron, double* m) const {
   const double a = coupling(neuron);
   if (vanished(a, m)) return {true, 0.0};
-  const Vector before = Eigen::Map<const Vector>(m, k());
   double lambda = 0.0;
   if (plain_minimum(neuron, m, 2e-6, &lambda)) return {false, 1e-4};
-  Eigen::Map<Vector>(m, k()) = before;
   settle(a, m);
   const double limit = slack(a, m);
   return {count_below(a, m, limit, nullptr) > count_below(a, m, -limit, nullptr), 1e-5};
@@ -297,12 +297,10 @@ Verdict Landscape::judge(Index neuron, const double* m) const {
     }
     return {positive, Eigen::Map<const Vector>(m, k()).cwiseAbs().maxCoeff()};
   }
-  Vector here = Eigen::Map<const Vector>(m, k());
   double lambda = 0.0;
-  if (plain_minimum(neuron, here.data(), 1e-5, &lambda) &&
-      (outside_[neuron] <= 0.0 || lambda > 0.0))
-    return {true, here.cwiseAbs().maxCoeff()};
-  here = Eigen::Map<const Vector>(m, k());
+  if (plain_minimum(neuron, m, 1e-5, &lambda) && (outside_[neuron] <= 0.0 || lambda > 0.0))
+    return {true, Eigen::Map<const Vector>(m, k()).cwiseAbs().maxCoeff()};
+  Vector here = Eigen::Map<const Vector>(m, k());
   settle(a, here.data());
   const double limit = slack(a, here.data());
   const Index negative = count_below(a, here.data(), -limit, &lambda);

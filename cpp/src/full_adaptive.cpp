@@ -37,7 +37,7 @@ class Field {
     for (Index j = 0; j < g_.size(); ++j)
       g_[j] = a_ * flow_.target_weights[j] * slope_at(flow_.slope, m[j]);
     const double mg = m.dot(g_), norm2 = w.squaredNorm();
-    const double lambda = mg / norm2 + std::fabs(mg) * (norm2 - 1.0);
+    const double lambda = mg * (2.0 - norm2) + std::fabs(mg) * (norm2 - 1.0);
     const double size2 = g_.squaredNorm() + floor2(m.norm());
     const double weight = size2 > 0.0 ? std::sqrt((m.squaredNorm() + least_) / size2) : 1.0;
     slope.noalias() = weight * (vectors_.transpose() * g_);
@@ -97,10 +97,14 @@ FullEnd integrate(const FullProblem& full, const FullAdaptive& options, Index ne
     }
     const double t_new = t + h * time(T::b, T::stages - 1);
     const Vector m_new = field.overlaps(z);
-    const auto scale = atol + options.rtol * m_new.array().abs().max(m.array().abs());
+    Vector scale(m.size());
+    for (Index j = 0; j < m.size(); ++j) {
+      const double size = std::max(std::fabs(m_new[j]), std::fabs(m[j]));
+      scale[j] = full::rough_inverse(atol + options.rtol * size);
+    }
     const auto estimate = [&](const double* of) {
       const Vector error = field.overlaps(combine(of, T::stages));
-      return h * std::max((error.array() / scale).abs().maxCoeff(),
+      return h * std::max(error.cwiseProduct(scale).cwiseAbs().maxCoeff(),
                           std::fabs(time(of, T::stages)) / (options.rtol * t_new));
     };
     double ratio = estimate(T::e);

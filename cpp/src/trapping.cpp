@@ -143,8 +143,8 @@ double Trap::inside(const double* m) const {
   }
   std::call_once(once_, [&] {
     const Eigen::Map<const Matrix> factor(gram.factor, k(), gram.rank);
-    factor_ = std::make_shared<const Factor>(
-        Factor{Eigen::ColPivHouseholderQR<Eigen::MatrixXd>(factor)});
+    factor_ =
+        std::make_shared<const Factor>(Factor{Eigen::ColPivHouseholderQR<Eigen::MatrixXd>(factor)});
   });
   return factor_->solver.solve(here).squaredNorm();
 }
@@ -152,19 +152,18 @@ double Trap::inside(const double* m) const {
 bool Trap::holds(double a, const double* m, double level) const {
   const Slope& s = flow_.slope;
   if (s.power < 1) return false;
-  bool at_zero = true, every_side = true, own_side = true, positive = true, negative = true;
+  bool at_zero = true, every_side = true, positive = true, negative = true;
   for (Index j = 0; j < k(); ++j) {  // signs first: most neurons fail here
     const double weight = a * flow_.target_weights[j];
     const bool right = weight * s.sign_right <= 0.0, left = weight * s.sign_left >= 0.0;
+    if (m[j] != 0.0 && !(m[j] > 0.0 ? right : left)) return false;
     every_side = every_side && right && left;
-    own_side = own_side && (m[j] == 0.0 || (m[j] > 0.0 ? right : left));
     const double with = m[j] * sign(flow_.target_weights[j]);
     positive = positive && with > 0.0;
     negative = negative && with < 0.0;
     at_zero = at_zero && m[j] == 0.0;
   }
   if (at_zero) return true;  // the field vanishes there
-  if (!own_side) return false;
   const double q = inside(m), root = std::sqrt(q) * (1.0 + 1e-9);
   if (level > 0.0 && level <= root) return false;  // |m_j| <= sqrt(q) for ever, if trapped
   bool within = true, both_within = true;

@@ -150,7 +150,9 @@ def test_rk4_meets_the_level_of_a_grid_point() -> None:
         for m in m0:
             level = float(hf.solve(flow, overlaps=[m], **options).overlaps.max())
             hit = hf.solve(flow, overlaps=[m], **options, events={"h": hf.HittingTime(level)})
-            assert abs(hit.events["h"][0] - 0.125 * steps) < 1e-9  # flat near rest
+            speed = flow.field(hit.overlaps)[0, hit.overlaps[0].argmax()]
+            ulps = 4.0 * np.finfo(float).eps / speed  # near rest the overlap stands nearly still
+            assert abs(hit.events["h"][0] - 0.125 * steps) < 1e-12 + ulps
 
 
 def test_the_times_of_a_ladder_never_step_back() -> None:

@@ -58,12 +58,13 @@ inline double first_hit(const Segment& segment, Index k, double level) {
   for (Index j = 0; j < k; ++j) {
     const double start = magnitude(segment.edge(j, 0)), end = magnitude(segment.edge(j, 1));
     if (start >= level) return 0.0;
+    if (end < level && start + magnitude(segment.slope(j, 0)) < level) continue;
     const auto above = [&](double theta) { return magnitude(segment.value(j, theta)) - level; };
     double high = 1.0, top = end - level;
     if (end < level) {  // a hump: up at the start, down at the end, and high enough
       const double up = segment.edge(j, 0) < 0 ? -segment.slope(j, 0) : segment.slope(j, 0);
       const double down = segment.edge(j, 1) < 0 ? -segment.slope(j, 1) : segment.slope(j, 1);
-      if (!(up > 0 && down < 0) || start + up < level) continue;
+      if (!(up > 0 && down < 0)) continue;
       double low = 0.0;
       for (int i = 0; i < 60; ++i) {  // the maximum by thirds
         const double x = low + (high - low) / 3, z = high - (high - low) / 3;

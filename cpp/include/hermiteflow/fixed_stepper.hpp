@@ -21,6 +21,7 @@ class FixedStepper {
   Row a, outside;                     // second layer; |w(0) outside span V|^2
   Row top, speed2, pull2, norm2;      // after step(): max |m|, |dm/dt|^2, |G g|^2, |w|^2
   Row t_new, s_new, ratio;            // no error estimate: ratio stays 0
+  Row start_speed2;                   // |dm/dt|^2 / |G g|^2 after refresh()
   double *y, *z;                      // state at the start of the step, and its newest stage
   double *alpha, *alpha_new, *start;  // general G with a frame; else null
 
@@ -37,7 +38,7 @@ class FixedStepper {
     for (double** row :
          {&alpha, &alpha_new, &start, &alpha_sum_, &alpha_slope_[0], &alpha_slope_[1]})
       *row = general && frame ? memory.take() : nullptr;
-    h = t = s = outside = ratio = top = pull2 = t_new = s_new = Row::Zero();
+    h = t = s = outside = ratio = top = pull2 = t_new = s_new = start_speed2 = Row::Zero();
     a = norm2 = speed2 = Row::Ones();
     s_slope_[0] = s_slope_[1] = s_sum_ = Row::Zero();
     sums_.clear();
@@ -47,6 +48,10 @@ class FixedStepper {
   void refresh(const bool* chosen) {
     const Field<Kind, Law, L> spare = elsewhere();
     const Sums<L> fresh = spare.reduce(y);
+    if (watch_) {
+      survey(spare, fresh, y);
+      start_speed2 = speed2 / pull2;
+    }
     for (int l = 0; l < L; ++l) {
       if (!chosen[l]) continue;
       sums_.mg[l] = fresh.mg[l];
@@ -75,7 +80,7 @@ class FixedStepper {
       norm2 = field_.norm2(sums_, z, s_new, outside, start, alpha_new);
     else
       norm2 = field_.norm2(sums_, nullptr, s_new, outside, nullptr, nullptr);
-    if (watch_) survey();
+    if (watch_) survey(field_, sums_, z);
   }
 
   // Puts the new state back on the sphere.
@@ -108,7 +113,7 @@ class FixedStepper {
   }
 
   // Starts the next step; lanes that were not accepted have left the tile.
-  void advance(const bool*) {
+  void advance(const bool*, bool) {
     swap(y, z);
     if (general && alpha != nullptr) swap(alpha, alpha_new);
     t = t_new;
@@ -229,18 +234,18 @@ class FixedStepper {
     }
   }
 
-  // What events and convergence look at.
-  void survey() {
-    const auto direction = field_.direction(sums_, Row::Ones(), sums_.mg);
+  // What events and convergence look at, at the state m.
+  void survey(const Field<Kind, Law, L>& field, const Sums<L>& sums, const double* m) {
+    const auto direction = field.direction(sums, Row::Ones(), sums.mg);
     Row largest = Row::Zero(), moved = Row::Zero();
     for (Index r = 0; r < size_; ++r) {
-      const Row m = load<L>(z + r * L), slope = direction(r, m);
+      const Row here = load<L>(m + r * L), slope = direction(r, here);
       moved += slope * slope;
-      largest = largest.max(m.abs());
+      largest = largest.max(here.abs());
     }
     top = largest;
     speed2 = a * a * moved;
-    pull2 = a * a * field_.pulled2(sums_).max(field_.floor2(sums_));
+    pull2 = a * a * field.pulled2(sums).max(field.floor2(sums));
   }
 };
 

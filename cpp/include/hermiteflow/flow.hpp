@@ -153,7 +153,7 @@ struct Field {
   Gram gram;
   Law law;
   double b_max = 0.0;
-  double least_square = 0.0;  // stands in for |m|^2 below it
+  double least_square = 0.0;          // stands in for |m|^2 below it
   double *g = nullptr, *f = nullptr;  // general: g and G g of the last reduction
 
   explicit Field(const Flow& flow)

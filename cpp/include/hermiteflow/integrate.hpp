@@ -123,15 +123,13 @@ class Integrator {
     if (p_.t_end <= 0.0) return leave(l, Status::t_end, 1.0);
     if (!(tile_.start_pull(l) - tile_.start_pull(l) == 0.0))
       return leave(l, Status::non_finite, 1.0);
-    double start_speed = 1.0;
-    if (p_.watch_convergence) {
-      start_speed = p_.oracle.speed(p_.oracle.context, i, m);
-      if (start_speed <= p_.convergence_tol && settled(l, m) && finish_converged(l, 1.0, 0.0))
-        return;
-    }
+    const double tol2 = p_.convergence_tol * p_.convergence_tol;
+    if (p_.watch_convergence && tile_.start_speed2[l] <= tol2 && settled(l, m) &&
+        finish_converged(l, 1.0, 0.0))
+      return;
     if (trapped(l, m, p_.outside[i])) return leave(l, Status::no_escape, 1.0);
     next_check_[l] = 8.0;
-    before_[l] = start_speed * start_speed;
+    before_[l] = tile_.start_speed2[l];
     set_watch(l);
   }
 
@@ -170,10 +168,14 @@ class Integrator {
       for (int l = 0; l < L; ++l)
         if (busy_[l]) attend(l);
     }
-    tile_.advance(pace_.accepted);
+    tile_.advance(pace_.accepted, pace_.all_accepted);
     if (p_.watch_convergence) {
       const Row now = tile_.speed2 / tile_.pull2;
-      for (int l = 0; l < L; ++l) before_[l] = pace_.accepted[l] ? now[l] : before_[l];
+      if (pace_.all_accepted) {
+        before_ = now;
+      } else {
+        for (int l = 0; l < L; ++l) before_[l] = pace_.accepted[l] ? now[l] : before_[l];
+      }
     }
   }
 
@@ -237,8 +239,11 @@ class Integrator {
     while (level_pending(l) && tile_.top[l] * 1.5 >= p_.levels[level_[l]]) {
       const double theta = first_hit(segment, size_, p_.levels[level_[l]]);
       if (theta > 1.0) break;
-      const double t = hit_time(l, segment.time(theta));
-      if (t > t_last) break;  // times are compared, not theta: a hit at t_end counts
+      double t = hit_time(l, segment.time(theta));
+      if (t > t_last) {  // by rounding only, unless it lies behind t_end
+        if (theta > last) break;
+        t = t_last;
+      }
       out_.hits[i * p_.n_levels + level_[l]] = t;
       if (p_.level_terminal[level_[l]++]) {
         last = theta;
@@ -279,8 +284,7 @@ class Integrator {
   template <class Segment>
   void rest_at_minimum(int l, const Segment& segment) {
     if (!Tile::adaptive || tile_.speed2[l] > p_.rtol * p_.rtol * tile_.pull2[l]) return;
-    const Verdict verdict =
-        p_.oracle.judge(p_.oracle.context, neuron_[l], gather(l, segment, 1.0));
+    const Verdict verdict = p_.oracle.judge(p_.oracle.context, neuron_[l], gather(l, segment, 1.0));
     if (!verdict.minimum) return;
     if (level_pending(l) && verdict.max_overlap - p_.levels[level_[l]] > pace_.calm_rtol()) return;
     while (save_[l] < p_.n_save) save(l, 1.0);

@@ -14,7 +14,7 @@ class Pace {
   static constexpr double least_step = 1e-13;
 
   Row rtol, atol, wanted, steps, rejected;
-  bool accepted[L];
+  bool accepted[L], all_accepted = true;
 
   explicit Pace(const Problem& problem)
       : p_(problem), controller_{Tile::adaptive ? 1.0 / (Tile::error_order + 1.0) : 1.0} {
@@ -41,28 +41,30 @@ class Pace {
       steps += 1.0;
       return;
     }
-    const Row whole = sound(tile);
-    const Row calm = 1e4 * p_.rtol * p_.rtol * tile.pull2 - tile.speed2;
-    const Row follow = p_.atol_follows ? Row(1e-3 * p_.rtol * tile.top) : atol_start_;
+    const Real<L> whole = real<L>(sound(tile)), ratio = real<L>(tile.ratio) + whole;
+    const Real<L> calm = real<L>(1e4 * p_.rtol * p_.rtol * tile.pull2 - tile.speed2);
+    const Real<L> start = real<L>(atol_start_), top = real<L>(tile.top);
+    const Real<L> follow = p_.atol_follows ? 1e-3 * p_.rtol * top : start;
+    const Real<L> tolerance = real<L>(rtol), floor = real<L>(atol), first = real<L>(first_);
+    const Real<L> before = real<L>(previous_), none{}, one = none + 1.0;
     const double at_rest = calm_rtol(), least = 1e-2 * rest() < p_.rtol ? 1e-2 * rest() : p_.rtol;
-    for (int l = 0; l < L; ++l) {  // no branches: lanes side by side
-      const double ratio = tile.ratio[l] + whole[l];
-      const bool good = ratio <= 1.0;
-      double factor = controller_.factor(ratio, previous_[l], good);
-      factor = good && first_[l] == 0.0 && factor > 1.0 && factor < 1.1 ? 1.0 : factor;
-      factor = whole[l] == 0.0 ? factor : 0.1;
-      wanted[l] *= factor;
-      first_[l] = good ? 0.0 : first_[l];
-      previous_[l] = good ? ratio : previous_[l];
-      steps[l] += good ? 1.0 : 0.0;
-      rejected[l] += good ? 0.0 : 1.0;
-      double next = 0.98 * (rtol[l] < at_rest ? rtol[l] : at_rest);
-      next = next > least ? next : least;
-      next = calm[l] >= 0.0 ? next : p_.rtol;
-      rtol[l] = good ? next : rtol[l];
-      atol[l] = good && follow[l] < atol_start_[l] ? follow[l] : atol[l];
-      accepted[l] = good;
-    }
+    const Whole<L> good = ratio <= 1.0;
+    Real<L> factor = controller_.template factor<L>(ratio, before, good);
+    factor = good & (first == 0.0) & (factor > 1.0) & (factor < 1.1) ? one : factor;
+    factor = whole == 0.0 ? factor : none + 0.1;
+    Real<L> next = 0.98 * (tolerance < at_rest ? tolerance : none + at_rest);
+    next = next > least ? next : none + least;
+    next = calm >= 0.0 ? next : none + p_.rtol;
+    wanted *= lane<L>(factor);
+    first_ = lane<L>(good ? none : first);
+    previous_ = lane<L>(good ? ratio : before);
+    const Row taken = lane<L>(good ? one : none);
+    steps += taken;
+    rejected += 1.0 - taken;
+    rtol = lane<L>(good ? next : tolerance);
+    atol = lane<L>(good & (follow < start) ? follow : floor);
+    all_accepted = taken.minCoeff() > 0.0;
+    for (int l = 0; l < L; ++l) accepted[l] = good[l] != 0;
   }
 
   // Near a fixed point errors of size rtol are all that still moves: there less is asked for, and

@@ -23,10 +23,10 @@ class Stepper {
   Row h, t, s;     // step, time, w = s w(0) + V^T alpha
   Row a, outside;  // second layer; |w(0) outside span V|^2
   Row ratio, top, speed2, pull2,
-      norm2;  // after step(): error, max |m|, |dm/ds|^2, |G g / rho|^2, |w|^2
-  Row t_new, s_new;
-  double *y, *z;            // state at the start of the step, and at its newest stage
-  double* k[dense_stages];  // derivatives in s
+      norm2;                       // after step(): error, max |m|, |dm/ds|^2, |G g / rho|^2, |w|^2
+  Row t_new, s_new, start_speed2;  // |dm/dt|^2 / |G g|^2 after refresh()
+  double *y, *z;                   // state at the start of the step, and at its newest stage
+  double* k[dense_stages];         // derivatives in s
   double *alpha, *alpha_new, *ka[dense_stages], *start;  // general G with a frame; else null
 
   static Index rows(Index size, bool frame) {
@@ -45,24 +45,29 @@ class Stepper {
     for (double** row : {&alpha, &alpha_new, &start, &alpha_extra_})
       *row = with_alpha ? memory.take() : nullptr;
     for (auto& rows_here : ka) rows_here = with_alpha ? memory.take() : nullptr;
-    h = t = s = outside = ratio = top = speed2 = pull2 = t_new = s_new = Row::Zero();
+    h = t = s = outside = ratio = top = speed2 = pull2 = t_new = s_new = start_speed2 = Row::Zero();
     a = norm2 = Row::Ones();
     for (int i = 0; i < dense_stages; ++i) kt_[i] = ks_[i] = Row::Zero();
     lambda_ = Row::Zero();
-    weight_ = scaled2_ = Row::Zero();
+    weight_ = scaled2_ = inverse_a_ = Row::Zero();
     sums_.clear();
   }
 
   // Derivative at the start of the step for the chosen lanes; the others keep theirs.
   void refresh(const bool* chosen) {
+    inverse_a_ = a.abs().max(1e-290).inverse();
     sums_ = field_.reduce(y);
     settle(y, alpha, s);
     const auto direction = field_.direction(sums_, a * weight_, lambda_ * weight_);
+    Row moved = Row::Zero();
     for (Index r = 0; r < size_; ++r) {
-      keep(k[0] + r * L, direction(r, load<L>(y + r * L)), chosen);
+      const Row slope = direction(r, load<L>(y + r * L));
+      moved += slope * slope;
+      keep(k[0] + r * L, slope, chosen);
       if (general && alpha != nullptr)
         keep(ka[0] + r * L, alpha_derivative(r, load<L>(alpha + r * L)), chosen);
     }
+    start_speed2 = moved / pull_squared();
     for (int l = 0; l < L; ++l)
       if (chosen[l]) {
         kt_[0][l] = weight_[l];
@@ -92,9 +97,7 @@ class Stepper {
   }
 
   // Start the next step where the lane was accepted.
-  void advance(const bool* accepted) {
-    bool all = true;
-    for (int l = 0; l < L; ++l) all = all && accepted[l];
+  void advance(const bool* accepted, bool all) {
     double* const last = k[stages - 1];
     if (!all)
       for (Index r = 0; r < size_; ++r) {
@@ -111,6 +114,13 @@ class Stepper {
     if (general && alpha != nullptr) {
       swap(alpha, alpha_new);
       swap(ka[0], ka[stages - 1]);
+    }
+    if (all) {
+      t = t_new;
+      s = s_new;
+      kt_[0] = kt_[stages - 1];
+      ks_[0] = ks_[stages - 1];
+      return;
     }
     for (int l = 0; l < L; ++l) {
       const bool yes = accepted[l];
@@ -178,7 +188,7 @@ class Stepper {
   Field<Kind, Law, L> field_;
   double *extra_, *alpha_extra_;
   Row kt_[dense_stages], ks_[dense_stages];
-  Row lambda_, weight_, scaled2_;  // scaled2_ = (a weight)^2
+  Row lambda_, weight_, scaled2_, inverse_a_;  // scaled2_ = (a weight)^2, inverse_a_ = 1 / |a|
   Sums<L> sums_;
 
   static void swap(double*& x, double*& w) {
@@ -194,6 +204,11 @@ class Stepper {
     for (int l = 0; l < L; ++l) row[l] = accepted[l] ? row[l] : old[l];
   }
 
+  Row pull_squared() const {  // |G g / rho|^2
+    Row pulled = field_.pulled2(sums_);
+    if constexpr (Law::may_vanish) pulled = pulled.max(field_.floor2(sums_));
+    return pulled * scaled2_;
+  }
   Row alpha_derivative(Index r, const Row& value) const {
     return (a * weight_) * load<L>(field_.g + r * L) - (lambda_ * weight_) * value;
   }
@@ -202,13 +217,13 @@ class Stepper {
   void settle(const double* m, const double* alpha_here, const Row& s_here) {
     const Row mg = a * sums_.mg;
     norm2 = field_.norm2(sums_, m, s_here, outside, start, alpha_here);
-    lambda_ = mg / norm2 + mg.abs() * (norm2 - 1.0);
+    lambda_ = mg * (2.0 - norm2) + mg.abs() * (norm2 - 1.0);
     Row size2 = sums_.gg;
     if constexpr (Law::may_vanish) size2 += field_.floor2(sums_);
     // m = 0 is left as well where psi'(0) != 0, and time goes on where g = 0
     const Row scaled = ((sums_.mm + field_.least_square) / size2.max(1e-290)).sqrt();
     scaled2_ = scaled * scaled;
-    weight_ = scaled / a.abs().max(1e-290);
+    weight_ = scaled * inverse_a_;
   }
 
   // Finishes the derivative of stage I - 1 at `from` unless it is known, forms stage I in `to`.
@@ -290,7 +305,7 @@ class Stepper {
       moved += slope * slope;
       const Row size = m.abs();
       largest = largest.max(size);
-      const Row scale = (floor + part * size.max(load<L>(from + r * L).abs())).inverse();
+      const Row scale = rough_inverse<L>(floor + part * size.max(load<L>(from + r * L).abs()));
       const auto estimate = [&](const double (&e)[stages]) {
         return Row((scale * (combine<L, stages - 1>(e, known, r) + e[stages - 1] * slope)).abs());
       };
@@ -300,9 +315,7 @@ class Stepper {
     t_new = t + h * combine<L, stages - 1>(T::b, kt_);
     top = largest;
     speed2 = moved;
-    pull2 = field.pulled2(sums_);
-    if constexpr (Law::may_vanish) pull2 = pull2.max(field.floor2(sums_));
-    pull2 *= scaled2_;
+    pull2 = pull_squared();
     const Row scale = (rtol * t_new).inverse();
     ratio = h * worst.max((scale * combine<L, stages>(T::e, kt_)).abs());
     if constexpr (T::has_second_error) {
