@@ -22,7 +22,7 @@ foreach(isa IN LISTS HERMITEFLOW_ISAS)
     # lanes live in registers only where every operation on them is inlined
     "EIGEN_STRONG_INLINE=__attribute__((always_inline)) inline")
   target_compile_options(hermiteflow_kernels_${isa} PRIVATE
-    -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast
+    -O3 -falign-loops=64 -fno-math-errno -fno-trapping-math -ffp-contract=off
     # gcc 12 takes the undefined register of its own AVX-512 intrinsics for a mistake
     -Wno-uninitialized -Wno-maybe-uninitialized ${${isa}_flags})
   list(APPEND HERMITEFLOW_KERNELS $<TARGET_OBJECTS:hermiteflow_kernels_${isa}>)

@@ -22,10 +22,25 @@ Scratch make_scratch(Index bytes) {
       ::operator new[](static_cast<std::size_t>(bytes), std::align_val_t{64})));
 }
 
+std::vector<double> panels_of(const Gram& gram) {
+  if (gram.kind != GramKind::general) return {};
+  const Index k = gram.k, count = (k + gram_panel - 1) / gram_panel;
+  std::vector<double> panels(static_cast<std::size_t>(count * k * gram_panel), 0.0);
+  for (Index row = 0; row < k; ++row)
+    for (Index column = 0; column < k; ++column) {
+      const Index panel = column / gram_panel, place = column % gram_panel;
+      panels[static_cast<std::size_t>((panel * k + row) * gram_panel + place)] =
+          gram.matrix[row * k + column];
+    }
+  return panels;
+}
+
 }  // namespace
 
 bool solve_ensemble(Problem problem, const Result& result, int threads, const Poll& poll) {
   const KernelTable& table = kernels();
+  const std::vector<double> panels = panels_of(problem.flow.gram);
+  problem.flow.gram.panels = panels.data();
   std::unique_ptr<const Trap> trap;
   if (problem.stop_if_trapped) trap = std::make_unique<const Trap>(problem.flow);
   const Landscape landscape(problem.flow, problem.outside, trap.get());

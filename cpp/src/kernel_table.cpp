@@ -16,13 +16,13 @@ namespace hermiteflow::HF_ISA {
 double fma_peak(double seconds) {
   constexpr int L = 8, chains = 12;
   Lane<L> x[chains];
-  for (int i = 0; i < chains; ++i) x[i] = Lane<L>::Constant(1.0 + 1e-3 * i);
-  const Lane<L> c = Lane<L>::Constant(0.999999), e = Lane<L>::Constant(1e-6);
+  for (int i = 0; i < chains; ++i) x[i] = 1.0 + 1e-3 * i;
+  const Lane<L> c = 0.999999, e = 1e-6;
   const auto begin = std::chrono::steady_clock::now();
   double flops = 0.0, spent = 0.0;
   while (spent < seconds) {
     for (int n = 0; n < 20000; ++n)
-      for (int i = 0; i < chains; ++i) x[i] = x[i] * c + e;
+      for (int i = 0; i < chains; ++i) x[i] = madd(x[i], c, e);
     flops += 20000.0 * chains * L * 2.0;
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
     spent = passed.count();

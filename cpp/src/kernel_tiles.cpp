@@ -37,7 +37,7 @@ struct Ask {
 template <class Tile, int L>
 Index perform(const Ask& ask) {
   if (ask.result == nullptr)
-    return Tile::rows(ask.problem->flow.gram.k, ask.problem->frame) * L * Index{8};
+    return Tile::memory(ask.problem->flow.gram.k, ask.problem->frame) * Index{8};
   const FlushDenormals flush;
   Integrator<Tile, L>(*ask.problem, *ask.result, *ask.control, ask.scratch).run(ask.may_poll);
   return 0;
@@ -75,16 +75,18 @@ Index choose_adaptive(const Ask& ask) {
   }
 }
 
+// Lanes side by side: as many as leave the state of a tile in L1 cache.
+template <int L>
 Index choose_fixed(const Ask& ask) {
   const Flow& flow = ask.problem->flow;
   constexpr GramKind identity = GramKind::identity;
   switch (flow.gram.kind) {
   case GramKind::identity:
-    if (pure_power(flow) == 2) return fixed<identity, PureSlope<16, 2>, 16>(ask);
-    if (pure_power(flow) == 3) return fixed<identity, PureSlope<16, 3>, 16>(ask);
-    return fixed<identity, SeriesSlope<16>, 16>(ask);
+    if (pure_power(flow) == 2) return fixed<identity, PureSlope<L, 2>, L>(ask);
+    if (pure_power(flow) == 3) return fixed<identity, PureSlope<L, 3>, L>(ask);
+    return fixed<identity, SeriesSlope<L>, L>(ask);
   case GramKind::equiangular:
-    return fixed<GramKind::equiangular, SeriesSlope<16>, 16>(ask);
+    return fixed<GramKind::equiangular, SeriesSlope<L>, L>(ask);
   default:
     return fixed<GramKind::general, SeriesSlope<16>, 16>(ask);
   }
@@ -93,7 +95,7 @@ Index choose_fixed(const Ask& ask) {
 Index choose(const Ask& ask) {
   switch (ask.problem->method) {
   case Method::rk4:
-    return choose_fixed(ask);
+    return ask.problem->flow.gram.k <= 100 ? choose_fixed<16>(ask) : choose_fixed<8>(ask);
   case Method::dopri5:
     return choose_adaptive<DormandPrince5>(ask);
   case Method::dop853:

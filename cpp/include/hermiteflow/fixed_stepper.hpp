@@ -25,22 +25,23 @@ class FixedStepper {
   double *y, *z;                      // state at the start of the step, and its newest stage
   double *alpha, *alpha_new, *start;  // general G with a frame; else null
 
-  static Index rows(Index size, bool frame) {
-    return size * (5 + (general ? 4 : 0) + (general && frame ? 6 : 0));
+  // Doubles of scratch memory.
+  static Index memory(Index size, bool frame) {
+    return room<L, Kind>(size) * (5 + (general ? 4 : 0) + (general && frame ? 6 : 0));
   }
 
-  FixedStepper(const Flow& flow, bool frame, bool watch, double* scratch)
-      : size_(flow.gram.k), watch_(watch), field_(flow) {
-    Rows<L> memory{scratch, size_};
+  FixedStepper(const Flow& flow, bool frame, bool watch, bool renormalize, double* scratch)
+      : size_(flow.gram.k), watch_(watch), squares_(watch || renormalize), field_(flow) {
+    Rows<L, Kind> memory{scratch, size_};
     for (double** row : {&y, &z, &sum_, &slope_[0], &slope_[1]}) *row = memory.take();
     for (double** row : {&field_.g, &field_.f, &spare_g_, &spare_f_})
       *row = general ? memory.take() : nullptr;
     for (double** row :
          {&alpha, &alpha_new, &start, &alpha_sum_, &alpha_slope_[0], &alpha_slope_[1]})
       *row = general && frame ? memory.take() : nullptr;
-    h = t = s = outside = ratio = top = pull2 = t_new = s_new = start_speed2 = Row::Zero();
-    a = norm2 = speed2 = Row::Ones();
-    s_slope_[0] = s_slope_[1] = s_sum_ = Row::Zero();
+    h = t = s = outside = ratio = top = pull2 = t_new = s_new = start_speed2 = 0.0;
+    a = norm2 = speed2 = 1.0;
+    s_slope_[0] = s_slope_[1] = s_sum_ = 0.0;
     sums_.clear();
   }
 
@@ -71,15 +72,9 @@ class FixedStepper {
   const Row& health() const { return sums_.mg; }  // finite where the new state is
 
   void step(const Row&, const Row&) {
-    at_start_ = sums_;
-    pass<0>(y);
-    pass<1>(z);
-    pass<2>(z);
-    pass<3>(z);
-    if constexpr (general)
-      norm2 = field_.norm2(sums_, z, s_new, outside, start, alpha_new);
-    else
-      norm2 = field_.norm2(sums_, nullptr, s_new, outside, nullptr, nullptr);
+    const Sums<L> before_last = pass<2>(pass<1>(pass<0>(sums_)));
+    sums_ = squares_ ? pass<3, true>(before_last) : pass<3>(before_last);
+    if (squares_) norm2 = field_.norm2(sums_, z, s_new, outside, start, alpha_new);
     if (watch_) survey(field_, sums_, z);
   }
 
@@ -105,11 +100,11 @@ class FixedStepper {
   // Slopes at both ends of the step, for the cubic Hermite interpolant (HNW II.6).
   void extra_stages() {
     const Field<Kind, Law, L> before = elsewhere();
-    if constexpr (general) gram_of_start(before);
-    slopes(before, at_start_, y, alpha, slope_[0], alpha_slope_[0]);
+    const Sums<L> at_start = before.reduce(y);
+    slopes(before, at_start, y, alpha, slope_[0], alpha_slope_[0]);
     slopes(field_, sums_, z, alpha_new, slope_[1], alpha_slope_[1]);
-    s_slope_[0] = -a * at_start_.mg * s;
-    s_slope_[1] = -a * sums_.mg * s_new;
+    s_slope_[0] = -1.0 * a * at_start.mg * s;
+    s_slope_[1] = -1.0 * a * sums_.mg * s_new;
   }
 
   // Starts the next step; lanes that were not accepted have left the tile.
@@ -156,9 +151,10 @@ class FixedStepper {
 
  private:
   Index size_;
-  bool watch_;  // are top, speed2 and pull2 wanted?
+  bool watch_;    // are top, speed2 and pull2 wanted?
+  bool squares_;  // are |g|^2 and |m|^2 at the new state?
   Field<Kind, Law, L> field_;
-  Sums<L> sums_, at_start_;
+  Sums<L> sums_;
   double *sum_, *slope_[2], *alpha_sum_, *alpha_slope_[2], *spare_g_, *spare_f_;
   Row s_sum_, s_slope_[2];
 
@@ -175,59 +171,81 @@ class FixedStepper {
     other.f = spare_f_;
     return other;
   }
-  void gram_of_start(const Field<Kind, Law, L>& before) const { before.reduce(y); }
 
-  // Stage I at `from` gives the next stage, or after the last one the new state, in z. With
+  // Stage I gives the next stage, or after the last one the new state, in z. With
   // z_1 = y + h k_1 / 2, z_2 = y + h k_2 / 2 and z_3 = y + h k_3, the new state is
-  // (z_1 + 2 z_2 + z_3 - y + h k_4 / 2) / 3: no slope needs to be kept.
-  template <int I>
-  void pass(const double* from) {
+  // (z_1 + 2 z_2 - y + z_3 + h k_4 / 2) / 3: no slope needs to be kept. Even and odd rows have sums
+  // of their own, so that no sum waits for the one before.
+  template <int I, bool Squares = false>
+  HF_INLINE Sums<L> pass(const Sums<L>& sums_here) {
     constexpr bool last = I == 3;
     static_assert(T::a[1][0] == 0.5 && T::a[2][1] == 0.5 && T::a[3][2] == 1.0 &&
                   T::b[0] == T::b[3] && T::b[1] == T::b[2]);
     const Field<Kind, Law, L> field = field_;
     const Row forward = h * a * (last ? 3.0 * T::b[3] : T::a[I + 1][I]),
-              lambda = forward * sums_.mg;
-    const auto direction = field.direction(sums_, forward, lambda);
-    double *const state = y, *const to = z, *const total = sum_;
-    Sums<L> sums;  // a local one stays in registers
-    sums.clear();
-    for (Index r = 0; r < size_; ++r) {
-      const Row here = load<L>(from + r * L);
-      const Row base = I == 0 ? here : load<L>(state + r * L);
-      const Row m = advance<I>(base, here, direction(r, here), total + r * L);
-      if (general && alpha != nullptr) {
-        const Row coefficient = load<L>((I == 0 ? alpha : alpha_new) + r * L);
-        const Row step = forward * load<L>(field.g + r * L) - lambda * coefficient;
+              lambda = forward * sums_here.mg, own = (I == 1 || I == 2) ? -1.0 * lambda : 1.0 - lambda;
+    if (general && alpha != nullptr)
+      for (Index r = 0; r < size_; ++r) {
+        const Row force = forward * load<L>(field.g + r * L);
         store<L>(alpha_new + r * L,
-                 advance<I>(load<L>(alpha + r * L), coefficient, step, alpha_sum_ + r * L));
+                 advance<I>(alpha + r * L, (I == 0 ? alpha : alpha_new) + r * L, alpha_sum_ + r * L,
+                            [&](const Row& here) HF_SURE { return madd(own, here, force); },
+                            [&](const Row& base, const Row& here) HF_SURE {
+                              return madd(own, here, force + base);
+                            }));
       }
+    const auto direction = field.direction(sums_here, forward, own);
+    double *const state = y, *const to = z, *const total = sum_;
+    const Index size = size_;
+    Sums<L> even, odd;  // local ones stay in registers
+    even.clear();
+    odd.clear();
+    const auto row = [&](Index r, Sums<L>& sums) HF_SURE {
+      const Row m = advance<I>(state + r * L, (I == 0 ? state : to) + r * L, total + r * L,
+                               [&](const Row& here) HF_SURE { return direction.at(r, here); },
+                               [&](const Row& base, const Row& here) HF_SURE {
+                                 return direction.from(base, r, here);
+                               });
       store<L>(to + r * L, m);
-      field.template add<last>(r, m, sums);
+      field.template add<Squares>(r, m, sums);
+    };
+    for (Index r = 0; r + 1 < size; r += 2) {
+      row(r, even);
+      row(r + 1, odd);
     }
-    const Row scale = I == 0 ? s : s_new;
-    s_new = advance<I>(s, scale, rounded<L>(-lambda * scale), s_sum_.data());
-    field.close(sums);
-    sums_ = sums;
+    if (size % 2 != 0) row(size - 1, even);
+    even += odd;
+    s_new = advance<I>(s.data(), (I == 0 ? s : s_new).data(), s_sum_.data(),
+                       [&](const Row& here) HF_SURE { return own * here; },
+                       [&](const Row& base, const Row& here) HF_SURE {
+                         return madd(own, here, base);
+                       });
+    field.close(even);
+    return even;
   }
 
-  // The next stage of one row from the start of the step, this stage, and the way forward.
-  template <int I>
-  static Row advance(const Row& base, const Row& here, const Row& step, double* total) {
-    // one product in each sum: where there are two, the compiler may fuse either, lane by lane
-    if constexpr (I == 3) return (1.0 / 3.0) * ((load<L>(total) - base) + step);
-    const Row next = base + step;
-    if constexpr (I == 1) store<L>(total, here + 2.0 * next);
-    if constexpr (I == 2) store<L>(total, load<L>(total) + next);
-    return next;
+  // The next stage of one row from the start of the step and this stage: at(x) is the way forward
+  // for `own` = -lambda, x and the way forward for 1 - lambda; from(b, x) is b + at(x).
+  template <int I, class At, class From>
+  static HF_INLINE Row advance(const double* base, const double* from_row, double* total,
+                               const At& at, const From& from) {
+    const Row here = load<L>(from_row);
+    if constexpr (I == 0) return at(here);
+    if constexpr (I == 1) {
+      const Row start = load<L>(base), next = from(start, here);
+      store<L>(total, madd(2.0, next, here - start));
+      return next;
+    }
+    if constexpr (I == 2) return from(load<L>(base), here);
+    if constexpr (I == 3) return (1.0 / 3.0) * from(load<L>(total), here);
   }
 
   // dm/dt and dalpha/dt of all rows.
   void slopes(const Field<Kind, Law, L>& field, const Sums<L>& sums, const double* m,
               const double* alpha_here, double* out, double* alpha_out) const {
-    const auto direction = field.direction(sums, a, a * sums.mg);
+    const auto direction = field.direction(sums, a, -1.0 * a * sums.mg);
     for (Index r = 0; r < size_; ++r) {
-      store<L>(out + r * L, direction(r, load<L>(m + r * L)));
+      store<L>(out + r * L, direction.at(r, load<L>(m + r * L)));
       if (general && alpha_here != nullptr)
         store<L>(alpha_out + r * L,
                  a * (load<L>(field.g + r * L) - sums.mg * load<L>(alpha_here + r * L)));
@@ -236,11 +254,11 @@ class FixedStepper {
 
   // What events and convergence look at, at the state m.
   void survey(const Field<Kind, Law, L>& field, const Sums<L>& sums, const double* m) {
-    const auto direction = field.direction(sums, Row::Ones(), sums.mg);
-    Row largest = Row::Zero(), moved = Row::Zero();
+    const auto direction = field.direction(sums, 1.0, -1.0 * sums.mg);
+    Row largest = 0.0, moved = 0.0;
     for (Index r = 0; r < size_; ++r) {
-      const Row here = load<L>(m + r * L), slope = direction(r, here);
-      moved += slope * slope;
+      const Row here = load<L>(m + r * L), slope = direction.at(r, here);
+      moved = madd(slope, slope, moved);
       largest = largest.max(here.abs());
     }
     top = largest;

@@ -13,7 +13,14 @@ template <int L>
 struct Sums {
   Lane<L> mg, gg, mm;  // m . g, |g|^2, |m|^2
   Lane<L> g, m;        // equiangular: sums over the rows
-  void clear() { mg = gg = mm = g = m = Lane<L>::Zero(); }
+  void clear() { mg = gg = mm = g = m = Lane<L>(0.0); }
+  void operator+=(const Sums& other) {
+    mg += other.mg;
+    gg += other.gg;
+    mm += other.mm;
+    g += other.g;
+    m += other.m;
+  }
 };
 
 // psi'(u) = c u^Q, a pure degree Q + 1, and equal target weights, which c takes in.
@@ -24,26 +31,28 @@ class PureSlope {
   static constexpr bool may_vanish = false;  // at overlaps other than 0
   explicit PureSlope(const Flow& flow) : c_(flow.slope.coefficients[0] * flow.target_weights[0]) {}
 
-  Row force(Index, const Row& m) const {  // b psi'(m)
+  HF_INLINE Row force(Index, const Row& m) const {  // b psi'(m)
     if constexpr (Q == 2) return c_ * (m * m);
     if constexpr (Q == 3) return (c_ * m) * (m * m);
   }
-  Row lead(const Row& factor) const { return c_ * factor; }
-  // factor b psi'(m) - lambda m
-  Row along(Index, const Row& m, const Row& lead, const Row& lambda) const {
-    if constexpr (Q == 2) return m * (lead * m - lambda);
-    if constexpr (Q == 3) return m * (lead * (m * m) - lambda);
+  HF_INLINE Row lead(const Row& factor) const { return c_ * factor; }
+  // factor b psi'(m) + own m; and the same added to `base`
+  HF_INLINE Row at(Index, const Row& m, const Row& lead, const Row& own) const {
+    return m * rate(m, lead, own);
+  }
+  HF_INLINE Row from(const Row& base, Index, const Row& m, const Row& lead, const Row& own) const {
+    return madd(m, rate(m, lead, own), base);
   }
   template <bool Squares>
-  void add(Index, const Row& m, Sums<L>& sums) const {
+  HF_INLINE void add(Index, const Row& m, Sums<L>& sums) const {
     const Row x = m * m;
     if constexpr (Q == 2) {
-      sums.mg += x * m;
-      if constexpr (Squares) sums.gg += x * x;
+      sums.mg = madd(x, m, sums.mg);
+      if constexpr (Squares) sums.gg = madd(x, x, sums.gg);
     } else {
       const Row xx = x * x;
       sums.mg += xx;
-      if constexpr (Squares) sums.gg += xx * x;
+      if constexpr (Squares) sums.gg = madd(xx, x, sums.gg);
     }
     if constexpr (Squares) sums.mm += x;
   }
@@ -51,10 +60,15 @@ class PureSlope {
     sums.mg *= c_;
     sums.gg *= c_ * c_;
   }
-  Row reach(const Row&) const { return Row::Zero(); }
+  Row reach(const Row&) const { return 0.0; }
 
  private:
   double c_;
+
+  static HF_INLINE Row rate(const Row& m, const Row& lead, const Row& own) {
+    if constexpr (Q == 2) return madd(lead, m, own);
+    if constexpr (Q == 3) return madd(lead, m * m, own);
+  }
 };
 
 // psi'(u) = u^power (c_0 + c_1 x + ...), x = u^stride, by Horner's rule, and any target weights.
@@ -65,30 +79,34 @@ class SeriesSlope {
   static constexpr bool may_vanish = true;
   explicit SeriesSlope(const Flow& flow) : slope_(flow.slope), b_(flow.target_weights) {}
 
-  Row force(Index r, const Row& m) const { return b_[r] * (*this)(m); }
-  Row lead(const Row& factor) const { return factor; }
-  Row along(Index r, const Row& m, const Row& lead, const Row& lambda) const {
-    return lead * force(r, m) - lambda * m;
+  HF_INLINE Row force(Index r, const Row& m) const { return b_[r] * (*this)(m); }
+  HF_INLINE Row lead(const Row& factor) const { return factor; }
+  HF_INLINE Row at(Index r, const Row& m, const Row& lead, const Row& own) const {
+    return madd(lead, force(r, m), own * m);
+  }
+  HF_INLINE Row from(const Row& base, Index r, const Row& m, const Row& lead,
+                     const Row& own) const {
+    return madd(lead, force(r, m), madd(own, m, base));
   }
   template <bool Squares>
-  void add(Index r, const Row& m, Sums<L>& sums) const {
+  HF_INLINE void add(Index r, const Row& m, Sums<L>& sums) const {
     const Row g = force(r, m);
-    sums.mg += m * g;
+    sums.mg = madd(m, g, sums.mg);
     if constexpr (Squares) {
-      sums.gg += g * g;
-      sums.mm += m * m;
+      sums.gg = madd(g, g, sums.gg);
+      sums.mm = madd(m, m, sums.mm);
     }
   }
   void close(Sums<L>&) const {}
 
   // What |psi'(u)| could be without cancellation, at |u|^2 = `square`; 0 for one term.
   Row reach(const Row& square) const {
-    if (slope_.terms == 1) return Row::Zero();
+    if (slope_.terms == 1) return 0.0;
     const Row size = square.sqrt(), x = slope_.stride == 2 ? square : size;
-    Row sum = Row::Zero();
+    Row sum = 0.0;
     for (Index i = slope_.terms - 1; i >= 0; --i) {
       const double c = slope_.coefficients[i];
-      sum = sum * x + (c < 0 ? -c : c);
+      sum = madd(sum, x, c < 0 ? -c : c);
     }
     for (Index i = 0; i < slope_.power; ++i) sum *= size;
     return sum;
@@ -98,49 +116,36 @@ class SeriesSlope {
   Slope slope_;
   const double* b_;
 
-  Row operator()(const Row& u) const {
+  HF_INLINE Row operator()(const Row& u) const {
     const double* c = slope_.coefficients;
-    Row sum = Row::Constant(c[slope_.terms - 1]);
+    Row sum = c[slope_.terms - 1];
     if (slope_.terms > 1) {
-      const Row x = slope_.stride == 2 ? Row(u * u) : u;
-      for (Index i = slope_.terms - 2; i >= 0; --i) sum = sum * x + c[i];
+      const Row x = slope_.stride == 2 ? u * u : u;
+      for (Index i = slope_.terms - 2; i >= 0; --i) sum = madd(sum, x, c[i]);
     }
     for (Index i = 0; i < slope_.power; ++i) sum *= u;
     return sum;
   }
 };
 
-// out (k rows) = G x for a symmetric G: blocks of rows stay in registers, so that each entry of G
-// is read once a tile. The order of summation is that of l, whatever the tile holds.
+// out = G x for G in panels: sums of one panel stay in registers, C lanes at a time, as many as the
+// registers hold. The order of summation is that of the rows of x, whatever the tile holds.
 template <int L>
-inline void gram_product(const double* gram, Index k, const double* x, double* out) {
-  constexpr int B = 6;
-  Index j = 0;
-  for (; j + B <= k; j += B) {
-    Lane<L> s0 = Lane<L>::Zero(), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
-    for (Index l = 0; l < k; ++l) {
-      const double* g = gram + l * k + j;
-      const Lane<L> v = load<L>(x + l * L);
-      s0 += g[0] * v;
-      s1 += g[1] * v;
-      s2 += g[2] * v;
-      s3 += g[3] * v;
-      s4 += g[4] * v;
-      s5 += g[5] * v;
+inline void gram_product(const double* panels, Index k, const double* x, double* out) {
+  constexpr int C = packet_lanes == 8 && L >= 16 ? 16 : packet_lanes;
+  constexpr int B = static_cast<int>(gram_panel);
+  for (Index first = 0; first < k; first += B, panels += k * B)
+    for (int lane = 0; lane < L; lane += C) {
+      Lane<C> sums[B];
+      for (auto& sum : sums) sum = 0.0;
+      for (Index l = 0; l < k; ++l) {
+        const Lane<C> here = load<C>(x + l * L + lane);
+#pragma GCC unroll 16
+        for (int j = 0; j < B; ++j) sums[j] = madd(panels[l * B + j], here, sums[j]);
+      }
+#pragma GCC unroll 16
+      for (int j = 0; j < B; ++j) store<C>(out + (first + j) * L + lane, sums[j]);
     }
-    double* o = out + j * L;
-    store<L>(o, s0);
-    store<L>(o + L, s1);
-    store<L>(o + 2 * L, s2);
-    store<L>(o + 3 * L, s3);
-    store<L>(o + 4 * L, s4);
-    store<L>(o + 5 * L, s5);
-  }
-  for (; j < k; ++j) {
-    Lane<L> sum = Lane<L>::Zero();
-    for (Index l = 0; l < k; ++l) sum += gram[l * k + j] * load<L>(x + l * L);
-    store<L>(out + j * L, sum);
-  }
 }
 
 // The field of a tile. A reduction over the rows comes first (add for each row, then close); then
@@ -165,15 +170,15 @@ struct Field {
   }
 
   template <bool Squares>
-  void add(Index r, const Row& m, Sums<L>& sums) const {
+  HF_INLINE void add(Index r, const Row& m, Sums<L>& sums) const {
     if constexpr (Kind == GramKind::identity) {
       law.template add<Squares>(r, m, sums);
     } else {
       const Row force = law.force(r, m);
-      sums.mg += m * force;
+      sums.mg = madd(m, force, sums.mg);
       if constexpr (Squares) {
-        sums.gg += force * force;
-        sums.mm += m * m;
+        sums.gg = madd(force, force, sums.gg);
+        sums.mm = madd(m, m, sums.mm);
       }
       if constexpr (Kind == GramKind::equiangular) {
         sums.g += force;
@@ -185,7 +190,7 @@ struct Field {
 
   void close(Sums<L>& sums) const {
     if constexpr (Kind == GramKind::identity) law.close(sums);
-    if constexpr (general) gram_product<L>(gram.matrix, gram.k, g, f);
+    if constexpr (general) gram_product<L>(gram.panels, gram.k, g, f);
   }
 
   Sums<L> reduce(const double* m) const {
@@ -196,38 +201,44 @@ struct Field {
     return sums;
   }
 
-  // Rows of factor * (G g) - lambda * m.
+  // Rows of factor * (G g) + own * m, where own is -lambda or 1 - lambda; and the same added to a
+  // base.
   struct Direction {
-    Row lead, spread, lambda;
+    Row lead, spread, own;
     const double* f;
     Law law;
-    Row operator()(Index r, const Row& m) const {
-      if constexpr (Kind == GramKind::identity) return law.along(r, m, lead, lambda);
+    HF_INLINE Row at(Index r, const Row& m) const {
+      if constexpr (Kind == GramKind::identity) return law.at(r, m, lead, own);
       if constexpr (Kind == GramKind::equiangular)
-        return lead * law.force(r, m) + (spread - lambda * m);
-      if constexpr (general) return lead * load<L>(f + r * L) - lambda * m;
+        return madd(lead, law.force(r, m), madd(own, m, spread));
+      if constexpr (general) return madd(lead, load<L>(f + r * L), own * m);
+    }
+    HF_INLINE Row from(const Row& base, Index r, const Row& m) const {
+      if constexpr (Kind == GramKind::identity) return law.from(base, r, m, lead, own);
+      if constexpr (Kind == GramKind::equiangular)
+        return madd(lead, law.force(r, m), madd(own, m, spread)) + base;
+      if constexpr (general) return madd(lead, load<L>(f + r * L), madd(own, m, base));
     }
   };
-  Direction direction(const Sums<L>& sums, const Row& factor, const Row& lambda) const {
+  Direction direction(const Sums<L>& sums, const Row& factor, const Row& own) const {
     if constexpr (Kind == GramKind::equiangular)
-      return {(1.0 - gram.beta) * factor, gram.beta * factor * sums.g, lambda, f, law};
-    return {general ? factor : law.lead(factor), factor, lambda, f, law};
+      return {(1.0 - gram.beta) * factor, gram.beta * factor * sums.g, own, f, law};
+    return {general ? factor : law.lead(factor), factor, own, f, law};
   }
 
   // |w|^2 for w = s w(0) + V^T alpha; 1 for a general G without its frame.
   Row norm2(const Sums<L>& sums, const double* m, const Row& s, const Row& outside,
             const double* start, const double* alpha) const {
-    if constexpr (Kind == GramKind::identity) return sums.mm + rounded<L>(s * s * outside);
+    if constexpr (Kind == GramKind::identity) return madd(s * s, outside, sums.mm);
     if constexpr (Kind == GramKind::equiangular) {
       const double gamma = gram.beta / (1.0 + static_cast<double>(gram.k - 1) * gram.beta);
-      const Row along = rounded<L>(gamma * sums.m * sums.m);
-      return (sums.mm - along) / (1.0 - gram.beta) + rounded<L>(s * s * outside);
+      return madd(s * s, outside, (sums.mm - gamma * sums.m * sums.m) * (1.0 / (1.0 - gram.beta)));
     }
     if constexpr (general) {
-      if (alpha == nullptr) return Row::Ones();
+      if (alpha == nullptr) return 1.0;
       Row sum = s * s;
       for (Index r = 0; r < gram.k; ++r)
-        sum += load<L>(alpha + r * L) * (s * load<L>(start + r * L) + load<L>(m + r * L));
+        sum = madd(load<L>(alpha + r * L), madd(s, load<L>(start + r * L), load<L>(m + r * L)), sum);
       return sum;
     }
   }
@@ -241,10 +252,10 @@ struct Field {
              beta * (2.0 * (1.0 - beta) + n * beta) * sums.g * sums.g;
     }
     if constexpr (general) {
-      Row sum = Row::Zero();
+      Row sum = 0.0;
       for (Index r = 0; r < gram.k; ++r) {
         const Row force = load<L>(f + r * L);
-        sum += force * force;
+        sum = madd(force, force, sum);
       }
       return sum;
     }
@@ -257,15 +268,23 @@ struct Field {
   }
 };
 
-// Rows of scratch memory, zeroed.
-template <int L>
+// Doubles between the starts of two arrays of `size` rows; the last panel of a product with G may
+// write a few rows more.
+template <int L, GramKind Kind>
+constexpr Index room(Index size) {
+  return (Kind == GramKind::general ? size + gram_panel : size) * L + 64;
+}
+
+// Rows of scratch memory, zeroed, and apart: arrays at a multiple of 4096 bytes get in each other's
+// way.
+template <int L, GramKind Kind>
 struct Rows {
   double* next;
   Index size;
   double* take() {
     double* const here = next;
     for (Index i = 0; i < size * L; ++i) here[i] = 0.0;
-    next += size * L;
+    next += room<L, Kind>(size);
     return here;
   }
 };

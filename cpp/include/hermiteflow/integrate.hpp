@@ -15,12 +15,12 @@ class Integrator {
  public:
   Integrator(const Problem& problem, const Result& result, const Control& control, double* scratch)
       : p_(problem), out_(result), control_(control),
-        tile_(problem.flow, problem.frame, watches(problem), scratch), pace_(problem),
+        tile_(problem.flow, problem.frame, watches(problem), problem.renormalize, scratch), pace_(problem),
         size_(problem.flow.gram.k), tickets_{control.ticket, problem.n} {
     for (int l = 0; l < L; ++l) neuron_[l] = -1;
-    live_ = still_at_ = Row::Zero();
-    before_ = Row::Ones();
-    next_time_ = next_level_ = next_check_ = Row::Constant(never);
+    live_ = still_at_ = 0.0;
+    before_ = 1.0;
+    next_time_ = next_level_ = next_check_ = never;
     unbounded_ = !(p_.t_end < never);
   }
 
@@ -144,20 +144,20 @@ class Integrator {
 
   // ---- one attempt for all lanes -----------------------------------------------------------
   void attempt() {
-    Row on_grid = Row::Zero();
+    Row on_grid = 0.0;
     if constexpr (Tile::adaptive) {
       tile_.h = live_ * pace_.wanted;
     } else {  // the last step is shortened
       const Row left = p_.t_end - tile_.t;
-      on_grid = (left < p_.step * (1.0 + 1e-9)).select(Row::Zero(), Row::Ones());
-      tile_.h = live_ * (on_grid > 0.0).select(Row::Constant(p_.step), left);
+      on_grid = where_less(left, p_.step * (1.0 + 1e-9), 0.0, 1.0);
+      tile_.h = live_ * where_less(0.0, on_grid, p_.step, left);
     }
     tile_.step(pace_.rtol, pace_.atol);
     pace_.judge(tile_);
     if constexpr (!Tile::adaptive) {
       if (p_.renormalize) tile_.normalise();
       tile_.t_new =
-          (on_grid > 0.0).select(pace_.steps * p_.step, p_.t_end);  // no drift of the grid
+          where_less(0.0, on_grid, pace_.steps * p_.step, p_.t_end);  // no drift of the grid
     }
     if (look()) {
       bool dense = false;
@@ -191,7 +191,7 @@ class Integrator {
     slack = slack.min(tile_.speed2 - still_at_ * tile_.pull2);
     if constexpr (Tile::adaptive) slack = slack.min(pace_.wanted - least_step);
     const double broken = Pace<Tile, L>::sound(tile_).sum();  // NaN if any is
-    if (slack.minCoeff() + broken > 0.0) return false;
+    if (slack.least() + broken > 0.0) return false;
     bool any = false;
     for (int l = 0; l < L; ++l) {
       const bool failing =

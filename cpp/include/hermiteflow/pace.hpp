@@ -18,9 +18,9 @@ class Pace {
 
   explicit Pace(const Problem& problem)
       : p_(problem), controller_{Tile::adaptive ? 1.0 / (Tile::error_order + 1.0) : 1.0} {
-    atol = atol_start_ = first_ = wanted = previous_ = Row::Ones();
-    rtol = Row::Constant(p_.rtol);
-    steps = rejected = Row::Zero();
+    atol = atol_start_ = first_ = wanted = previous_ = 1.0;
+    rtol = p_.rtol;
+    steps = rejected = 0.0;
     for (int l = 0; l < L; ++l) accepted[l] = true;
   }
 
@@ -63,7 +63,7 @@ class Pace {
     rejected += 1.0 - taken;
     rtol = lane<L>(good ? next : tolerance);
     atol = lane<L>(good & (follow < start) ? follow : floor);
-    all_accepted = taken.minCoeff() > 0.0;
+    all_accepted = taken.least() > 0.0;
     for (int l = 0; l < L; ++l) accepted[l] = good[l] != 0;
   }
 

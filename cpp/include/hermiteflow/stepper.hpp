@@ -29,13 +29,15 @@ class Stepper {
   double* k[dense_stages];         // derivatives in s
   double *alpha, *alpha_new, *ka[dense_stages], *start;  // general G with a frame; else null
 
-  static Index rows(Index size, bool frame) {
-    return size * (2 + dense_stages + (dense_is_free ? 0 : 1) + (general ? 2 : 0) +
+  // Doubles of scratch memory.
+  static Index memory(Index size, bool frame) {
+    return room<L, Kind>(size) *
+           (2 + dense_stages + (dense_is_free ? 0 : 1) + (general ? 2 : 0) +
                    (general && frame ? 4 + dense_stages : 0));
   }
 
-  Stepper(const Flow& flow, bool frame, bool, double* scratch) : size_(flow.gram.k), field_(flow) {
-    Rows<L> memory{scratch, size_};
+  Stepper(const Flow& flow, bool frame, bool, bool, double* scratch) : size_(flow.gram.k), field_(flow) {
+    Rows<L, Kind> memory{scratch, size_};
     y = memory.take();
     z = memory.take();
     for (auto& rows_here : k) rows_here = memory.take();
@@ -45,11 +47,10 @@ class Stepper {
     for (double** row : {&alpha, &alpha_new, &start, &alpha_extra_})
       *row = with_alpha ? memory.take() : nullptr;
     for (auto& rows_here : ka) rows_here = with_alpha ? memory.take() : nullptr;
-    h = t = s = outside = ratio = top = speed2 = pull2 = t_new = s_new = start_speed2 = Row::Zero();
-    a = norm2 = Row::Ones();
-    for (int i = 0; i < dense_stages; ++i) kt_[i] = ks_[i] = Row::Zero();
-    lambda_ = Row::Zero();
-    weight_ = scaled2_ = inverse_a_ = Row::Zero();
+    h = t = s = outside = ratio = top = speed2 = pull2 = t_new = s_new = start_speed2 = 0.0;
+    a = norm2 = 1.0;
+    for (int i = 0; i < dense_stages; ++i) kt_[i] = ks_[i] = 0.0;
+    own_ = weight_ = scaled2_ = inverse_a_ = 0.0;
     sums_.clear();
   }
 
@@ -58,11 +59,11 @@ class Stepper {
     inverse_a_ = a.abs().max(1e-290).inverse();
     sums_ = field_.reduce(y);
     settle(y, alpha, s);
-    const auto direction = field_.direction(sums_, a * weight_, lambda_ * weight_);
-    Row moved = Row::Zero();
+    const auto direction = field_.direction(sums_, a * weight_, own_ * weight_);
+    Row moved = 0.0;
     for (Index r = 0; r < size_; ++r) {
-      const Row slope = direction(r, load<L>(y + r * L));
-      moved += slope * slope;
+      const Row slope = direction.at(r, load<L>(y + r * L));
+      moved = madd(slope, slope, moved);
       keep(k[0] + r * L, slope, chosen);
       if (general && alpha != nullptr)
         keep(ka[0] + r * L, alpha_derivative(r, load<L>(alpha + r * L)), chosen);
@@ -71,7 +72,7 @@ class Stepper {
     for (int l = 0; l < L; ++l)
       if (chosen[l]) {
         kt_[0][l] = weight_[l];
-        ks_[0][l] = -lambda_[l] * weight_[l] * s[l];
+        ks_[0][l] = own_[l] * weight_[l] * s[l];
       }
   }
 
@@ -188,7 +189,8 @@ class Stepper {
   Field<Kind, Law, L> field_;
   double *extra_, *alpha_extra_;
   Row kt_[dense_stages], ks_[dense_stages];
-  Row lambda_, weight_, scaled2_, inverse_a_;  // scaled2_ = (a weight)^2, inverse_a_ = 1 / |a|
+  Row own_, weight_, scaled2_, inverse_a_;  // own = -lambda, scaled2 = (a weight)^2,
+  // inverse_a = 1 / |a|
   Sums<L> sums_;
 
   static void swap(double*& x, double*& w) {
@@ -210,14 +212,14 @@ class Stepper {
     return pulled * scaled2_;
   }
   Row alpha_derivative(Index r, const Row& value) const {
-    return (a * weight_) * load<L>(field_.g + r * L) - (lambda_ * weight_) * value;
+    return weight_ * madd(a, load<L>(field_.g + r * L), own_ * value);
   }
 
   // From the sums over the rows at (m, s): |w|^2, lambda, and the weight dt/ds = 1 / rho.
   void settle(const double* m, const double* alpha_here, const Row& s_here) {
     const Row mg = a * sums_.mg;
     norm2 = field_.norm2(sums_, m, s_here, outside, start, alpha_here);
-    lambda_ = mg * (2.0 - norm2) + mg.abs() * (norm2 - 1.0);
+    own_ = madd(mg, norm2 - 2.0, mg.abs() * (1.0 - norm2));
     Row size2 = sums_.gg;
     if constexpr (Law::may_vanish) size2 += field_.floor2(sums_);
     // m = 0 is left as well where psi'(0) != 0, and time goes on where g = 0
@@ -231,7 +233,7 @@ class Stepper {
   void form(const double* from, double* to, const double* alpha_from, double* alpha_to) {
     if constexpr (Finish) kt_[I - 1] = weight_;
     const Field<Kind, Law, L> field = field_;
-    const auto direction = field.direction(sums_, a * weight_, lambda_ * weight_);
+    const auto direction = field.direction(sums_, a * weight_, own_ * weight_);
     const Row step = h;
     double* known[I];
     for (int j = 0; j < I; ++j) known[j] = k[j];
@@ -242,29 +244,29 @@ class Stepper {
     for (Index r = 0; r < size_; ++r) {
       Row sum = combine<L, (Finish ? I - 1 : I)>(T::a[I], known, r);
       if constexpr (Finish) {
-        const Row slope = direction(r, load<L>(from + r * L));
+        const Row slope = direction.at(r, load<L>(from + r * L));
         store<L>(known[I - 1] + r * L, slope);
-        sum += last * slope;
+        sum = madd(last, slope, sum);
       }
       if (general && alpha != nullptr) {
         Row sum_a = combine<L, (Finish ? I - 1 : I)>(T::a[I], ka, r);
         if constexpr (Finish) {
           const Row slope = alpha_derivative(r, load<L>(alpha_from + r * L));
           store<L>(ka[I - 1] + r * L, slope);
-          sum_a += last * slope;
+          sum_a = madd(last, slope, sum_a);
         }
-        store<L>(alpha_to + r * L, load<L>(alpha + r * L) + step * sum_a);
+        store<L>(alpha_to + r * L, madd(step, sum_a, load<L>(alpha + r * L)));
       }
-      const Row m = load<L>(base + r * L) + step * sum;
+      const Row m = madd(step, sum, load<L>(base + r * L));
       store<L>(to + r * L, m);
       field.template add<true>(r, m, sums);
     }
-    s_new = s + h * combine<L, I>(T::a[I], ks_);
+    s_new = madd(h, combine<L, I>(T::a[I], ks_), s);
     field.close(sums);
     sums_ = sums;
     settle(to, alpha_to, s_new);
     kt_[I] = weight_;
-    ks_[I] = -lambda_ * weight_ * s_new;
+    ks_[I] = own_ * weight_ * s_new;
   }
 
   template <int I>
@@ -279,9 +281,9 @@ class Stepper {
     if constexpr (I + 1 < dense_stages) {
       extra_from<I + 1>();
     } else {
-      const auto direction = field_.direction(sums_, a * weight_, lambda_ * weight_);
+      const auto direction = field_.direction(sums_, a * weight_, own_ * weight_);
       for (Index r = 0; r < size_; ++r) {
-        store<L>(k[I] + r * L, direction(r, load<L>(extra_ + r * L)));
+        store<L>(k[I] + r * L, direction.at(r, load<L>(extra_ + r * L)));
         if (general && alpha != nullptr)
           store<L>(ka[I] + r * L, alpha_derivative(r, load<L>(alpha_extra_ + r * L)));
       }
@@ -290,29 +292,29 @@ class Stepper {
 
   // The derivative at the new point, the error, and what convergence and events look at.
   void finish(const Row& rtol, const Row& atol) {
-    Row worst = Row::Zero(), worst3 = worst, largest = worst, moved = worst;
+    Row worst = 0.0, worst3 = worst, largest = worst, moved = worst;
     const Field<Kind, Law, L> field = field_;
-    const auto direction = field.direction(sums_, a * weight_, lambda_ * weight_);
+    const auto direction = field.direction(sums_, a * weight_, own_ * weight_);
     double* known[stages];
     for (int j = 0; j < stages; ++j) known[j] = k[j];
     const double *const from = y, *const to = z;
     const Row floor = atol, part = rtol;
     for (Index r = 0; r < size_; ++r) {
-      const Row m = load<L>(to + r * L), slope = direction(r, m);
+      const Row m = load<L>(to + r * L), slope = direction.at(r, m);
       store<L>(known[stages - 1] + r * L, slope);
       if (general && alpha != nullptr)
         store<L>(ka[stages - 1] + r * L, alpha_derivative(r, load<L>(alpha_new + r * L)));
-      moved += slope * slope;
+      moved = madd(slope, slope, moved);
       const Row size = m.abs();
       largest = largest.max(size);
-      const Row scale = rough_inverse<L>(floor + part * size.max(load<L>(from + r * L).abs()));
-      const auto estimate = [&](const double (&e)[stages]) {
-        return Row((scale * (combine<L, stages - 1>(e, known, r) + e[stages - 1] * slope)).abs());
+      const Row scale = rough_inverse<L>(madd(part, size.max(load<L>(from + r * L).abs()), floor));
+      const auto estimate = [&](const double (&e)[stages]) HF_SURE {
+        return (scale * madd(e[stages - 1], slope, combine<L, stages - 1>(e, known, r))).abs();
       };
       worst = worst.max(estimate(T::e));
       if constexpr (T::has_second_error) worst3 = worst3.max(estimate(T::e3));
     }
-    t_new = t + h * combine<L, stages - 1>(T::b, kt_);
+    t_new = madd(h, combine<L, stages - 1>(T::b, kt_), t);
     top = largest;
     speed2 = moved;
     pull2 = pull_squared();

@@ -31,7 +31,12 @@ struct Gram {
   const double* matrix;  // general: (k, k), symmetric
   const double* factor;  // general: L (k, rank), row-major, L L^T = G
   Index rank;
+  const double* panels = nullptr;  // general, within a run: see below
 };
+
+// A general G for the kernels: panels of so many of its columns, (ceil(k / gram_panel), k,
+// gram_panel), zero behind column k.
+inline constexpr Index gram_panel = 12;
 
 // psi'(u) = u^power (c_0 + c_1 x + ... ), x = u^stride, and what is known of its signs:
 // psi' keeps the sign sign_right on (0, reach_right) and sign_left on (-reach_left, 0).
