@@ -2,25 +2,15 @@
 
 #include <algorithm>
 #include <memory>
-#include <new>
 #include <vector>
 
 #include "hermiteflow/dispatch.hpp"
 #include "hermiteflow/fixed_point.hpp"
+#include "hermiteflow/scratch.hpp"
 
 namespace hermiteflow {
 
 namespace {
-
-struct Aligned {
-  void operator()(double* p) const { ::operator delete[](p, std::align_val_t{64}); }
-};
-using Scratch = std::unique_ptr<double[], Aligned>;
-
-Scratch make_scratch(Index bytes) {
-  return Scratch(static_cast<double*>(
-      ::operator new[](static_cast<std::size_t>(bytes), std::align_val_t{64})));
-}
 
 std::vector<double> panels_of(const Gram& gram) {
   if (gram.kind != GramKind::general) return {};

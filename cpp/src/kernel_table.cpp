@@ -40,6 +40,7 @@ extern "C" const hermiteflow::KernelTable HF_JOIN(hermiteflow_kernels_, HF_ISA) 
     hermiteflow::HF_ISA::full_grain,
     hermiteflow::HF_ISA::solve_scratch,
     hermiteflow::HF_ISA::solve_tiles,
+    hermiteflow::HF_ISA::product_scratch,
     hermiteflow::HF_ISA::gradient_scratch,
     hermiteflow::HF_ISA::rk4_scratch,
     hermiteflow::HF_ISA::full_gradient,

@@ -9,13 +9,14 @@
 
 namespace hermiteflow::HF_ISA {
 
-constexpr Index full_grain = 24;  // a multiple of Eigen's row blocking under every instruction set
+constexpr Index full_grain = 8;  // a multiple of the rows of a tile under every instruction set
 
 Index solve_scratch(const Problem* problem);
 void solve_tiles(const Problem* problem, const Result* result, const Control* control,
                  double* scratch, bool may_poll);
 
-Index gradient_scratch(Index rows, Index k, Index d);
+Index product_scratch();
+Index gradient_scratch(Index rows, Index k);
 Index rk4_scratch(Index rows, Index k, Index d);
 void full_gradient(const FullProblem* full, Index begin, Index end, double* gradient,
                    double* scratch);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "hermiteflow/dispatch.hpp"
+#include "hermiteflow/scratch.hpp"
 
 namespace hermiteflow {
 
@@ -22,10 +23,10 @@ Index rows_at_once(Index n, int threads, Index most) {
 template <class Work>
 bool rows_with_scratch(Index n, Index block, Index doubles, int threads, Watch& watch,
                        const Work& work) {
-  std::vector<std::vector<double>> scratch(static_cast<std::size_t>(threads));
-  for (auto& buffer : scratch) buffer.resize(static_cast<std::size_t>(doubles));
+  std::vector<Scratch> scratch;
+  for (int i = 0; i < threads; ++i) scratch.push_back(make_scratch(doubles));
   return for_blocks(n, block, threads, watch, [&](Index begin, Index end, int thread) {
-    work(begin, end, scratch[static_cast<std::size_t>(thread)].data(), thread);
+    work(begin, end, scratch[static_cast<std::size_t>(thread)].get(), thread);
   });
 }
 
@@ -50,7 +51,7 @@ bool project_weights(Index n, Index k, Index d, const double* w, const double* v
   threads = thread_count(threads);
   const KernelTable& table = kernels();
   const Index block = rows_at_once(n, threads, many);
-  return rows_with_scratch(n, block, table.grain * (d + k), threads, watch,
+  return rows_with_scratch(n, block, table.product_scratch(), threads, watch,
                            [&](Index begin, Index end, double* scratch, int) {
                              table.project(end - begin, k, d, w + begin * d, v, out + begin * k,
                                            scratch);
@@ -64,7 +65,7 @@ bool combine_weights(Index n, Index k, Index d, const double* s, const double* w
   threads = thread_count(threads);
   const KernelTable& table = kernels();
   const Index block = rows_at_once(n, threads, many);
-  return rows_with_scratch(n, block, table.grain * (d + k), threads, watch,
+  return rows_with_scratch(n, block, table.product_scratch(), threads, watch,
                            [&](Index begin, Index end, double* scratch, int) {
                              table.combine(end - begin, k, d, s + begin, w + begin * d,
                                            alpha + begin * k, v, out + begin * d, scratch);
@@ -77,8 +78,7 @@ bool weights_gradient(const FullProblem& problem, Index n, double* gradient, int
   threads = thread_count(threads);
   const KernelTable& table = kernels();
   const Index block = rows_at_once(n, threads, many);
-  return rows_with_scratch(n, block, table.gradient_scratch(block, problem.flow.gram.k, problem.d),
-                           threads, watch, [&](Index begin, Index end, double* scratch, int) {
+  return rows_with_scratch(n, block, table.gradient_scratch(block, problem.flow.gram.k), threads, watch, [&](Index begin, Index end, double* scratch, int) {
                              table.full_gradient(&problem, begin, end, gradient, scratch);
                            });
 }

@@ -85,12 +85,13 @@ struct FullProblem {
 struct KernelTable {
   const char* name;
   Index grain;  // the R^d kernels are quickest on multiples of so many rows of W
-  // bytes of scratch memory that one thread of solve_tiles needs
+  // doubles of scratch memory that one thread of solve_tiles needs
   Index (*solve_scratch)(const Problem*);
   void (*solve_tiles)(const Problem*, const Result*, const Control*, double* scratch,
                       bool may_poll);
-  // scratch memory, in doubles, for so many rows of W
-  Index (*gradient_scratch)(Index rows, Index k, Index d);
+  // doubles of scratch memory: of a product alone, and for so many rows of W
+  Index (*product_scratch)();
+  Index (*gradient_scratch)(Index rows, Index k);
   Index (*rk4_scratch)(Index rows, Index k, Index d);
   // gradient of MATH (2) for rows [begin, end) of W
   void (*full_gradient)(const FullProblem*, Index begin, Index end, double* gradient,

@@ -75,6 +75,25 @@ struct Lane : LaneStorage<L> {
       this->high.store(row + L / 2);
     }
   }
+  // The same wherever the row lies.
+  HF_INLINE static Lane load_any(const double* row) {
+    Lane x;
+    if constexpr (single) {
+      x.part = Eigen::internal::ploadu<decltype(x.part)>(row);
+    } else {
+      x.low = Lane<L / 2>::load_any(row);
+      x.high = Lane<L / 2>::load_any(row + L / 2);
+    }
+    return x;
+  }
+  HF_INLINE void store_any(double* row) const {
+    if constexpr (single) {
+      Eigen::internal::pstoreu(row, this->part);
+    } else {
+      this->low.store_any(row);
+      this->high.store_any(row + L / 2);
+    }
+  }
   // F::of for each register of the arguments.
   template <class F, class... Lanes>
   HF_INLINE static Lane map(const Lanes&... x) {
