@@ -150,40 +150,6 @@ void Landscape::to_sphere(double a, double* m) const {
   }
 }
 
-// J = diag((1 - beta) c - lambda) + beta 1 c^T - m (g + c m)^T, solved by Woodbury's formula.
-bool Landscape::polish(double a, double* m) const {
-  if (flow_.gram.kind == GramKind::general) return false;
-  const double beta = flow_.gram.kind == GramKind::equiangular ? flow_.gram.beta : 0.0;
-  Eigen::Map<Vector> point(m, k());
-  Vector g(k()), c(k()), pull(k()), f(k()), here = point;
-  double residual = HUGE_VAL;
-  for (int iteration = 0; iteration < 12; ++iteration) {
-    const double lambda = field(a, here.data(), g.data(), c.data(), pull.data(), f.data());
-    const double now = f.norm(), scale = pull.norm();
-    if (!(now < residual) && now > 1e-13 * scale) return false;
-    residual = now;
-    if (now <= 2e-16 * scale * std::sqrt(double(k()))) break;
-    const Eigen::ArrayXd diagonal = (1.0 - beta) * c.array() - lambda;
-    if (diagonal.abs().minCoeff() < 1e-10 * std::max(std::fabs(lambda), c.cwiseAbs().maxCoeff()))
-      return false;
-    const Eigen::ArrayXd inverse = diagonal.inverse();
-    const Vector row1 = beta * c, row2 = -(g + c.cwiseProduct(here));
-    const Vector x0 = (-f.array() * inverse).matrix(), x1 = inverse.matrix(),
-                 x2 = (here.array() * inverse).matrix();
-    Eigen::Matrix2d small;
-    small << 1.0 + row1.dot(x1), row1.dot(x2), row2.dot(x1), 1.0 + row2.dot(x2);
-    if (std::fabs(small.determinant()) < 1e-10) return false;
-    const Eigen::Vector2d y = small.inverse() * Eigen::Vector2d(row1.dot(x0), row2.dot(x0));
-    const Vector step = x0 - y[0] * x1 - y[1] * x2;
-    here += step;
-    if (!((here - point).norm() < 0.01)) return false;
-    if (step.norm() < 1e-16 * here.norm()) break;
-  }
-  if (!(residual <= 1e-10 * pull.norm())) return false;
-  point = here;
-  return true;
-}
-
 Index Landscape::count_below(double a, const double* m, double bound, double* lambda_out) const {
   Vector g(k()), c(k()), pull(k()), f(k());
   const double lambda = field(a, m, g.data(), c.data(), pull.data(), f.data());

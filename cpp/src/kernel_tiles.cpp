@@ -36,8 +36,7 @@ struct Ask {
 
 template <class Tile, int L>
 Index perform(const Ask& ask) {
-  if (ask.result == nullptr)
-    return Tile::memory(ask.problem->flow.gram.k, ask.problem->frame);
+  if (ask.result == nullptr) return Tile::memory(ask.problem->flow.gram.k, ask.problem->frame);
   const FlushDenormals flush;
   Integrator<Tile, L>(*ask.problem, *ask.result, *ask.control, ask.scratch).run(ask.may_poll);
   return 0;

@@ -42,9 +42,7 @@ void velocity(const FullProblem& full, Index begin, Index rows, double sign, con
 
 Index product_scratch() { return Product::memory(); }
 Index gradient_scratch(Index rows, Index k) { return Product::memory() + rows * (2 * k + 1); }
-Index rk4_scratch(Index rows, Index k, Index d) {
-  return gradient_scratch(rows, k) + 3 * rows * d;
-}
+Index rk4_scratch(Index rows, Index k, Index d) { return gradient_scratch(rows, k) + 3 * rows * d; }
 
 void full_gradient(const FullProblem* full, Index begin, Index end, double* gradient,
                    double* scratch) {
@@ -56,8 +54,9 @@ void full_gradient(const FullProblem* full, Index begin, Index end, double* grad
 bool full_rk4(const FullProblem* full, double step, double t_end, bool renormalize, Index begin,
               Index end, double* weights, double* scratch, const Pause* pause) {
   const Index rows = end - begin, d = full->d, size = rows * d;
-  double *const y = weights + begin * d, *const z = scratch + gradient_scratch(rows, full->flow.gram.k),
-               *const f = z + size, *const total = f + size;
+  double *const y = weights + begin * d,
+                *const z = scratch + gradient_scratch(rows, full->flow.gram.k), *const f = z + size,
+                *const total = f + size;
   for (Index n = 0;; ++n) {
     const double t = static_cast<double>(n) * step;
     if (t >= t_end) break;

@@ -78,7 +78,8 @@ bool weights_gradient(const FullProblem& problem, Index n, double* gradient, int
   threads = thread_count(threads);
   const KernelTable& table = kernels();
   const Index block = rows_at_once(n, threads, many);
-  return rows_with_scratch(n, block, table.gradient_scratch(block, problem.flow.gram.k), threads, watch, [&](Index begin, Index end, double* scratch, int) {
+  return rows_with_scratch(n, block, table.gradient_scratch(block, problem.flow.gram.k), threads,
+                           watch, [&](Index begin, Index end, double* scratch, int) {
                              table.full_gradient(&problem, begin, end, gradient, scratch);
                            });
 }

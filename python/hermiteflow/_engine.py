@@ -20,6 +20,7 @@ from .flows import CorrelationFlow
 from .solution import SUCCESSES, SolveWarning, Status
 
 METHODS = {"rk4": 0, "dopri5": 1, "tsit5": 2, "dop853": 3}
+WEAKEST = 1e-60  # times grow as its inverse
 Progress = bool | Callable[[int, int], object]
 Report = Callable[[int], object] | None
 
@@ -68,9 +69,22 @@ def check_series(flow: CorrelationFlow, rtol: float) -> None:
     tail = flow.interaction.tail
     scale = float(np.max(np.abs(flow._slope[2])))
     if tail > max(rtol, 1e-13) * scale:
+        beyond = f"{tail / scale:.2g} (relative)" if scale > 0.0 else f"{tail:.2g} and no term"
         raise ValueError(
             f"link must have a series of psi' that reaches the tolerance {rtol:g}, got a bound of "
-            f"{tail / scale:.2g} on what lies beyond degree {flow.link.degree} (relative)"
+            f"{beyond} on what lies beyond degree {flow.link.degree}"
+        )
+
+
+def check_scale(flow: CorrelationFlow, layer: Array | None) -> None:
+    """Refuse forces so weak that their squares underflow; too strong ones are a status."""
+    size = float(np.max(np.abs(flow._slope[2]))) * float(np.max(np.abs(flow.target_weights)))
+    weights = np.abs(layer) if layer is not None else np.ones(1)
+    weak = (weights > 0.0) & (weights < (WEAKEST / size if size > 0.0 else 0.0))
+    if np.any(weak):
+        raise ValueError(
+            "second_layer, target_weights and link must make forces a b p c_p c*_p that are 0 or at "
+            f"least {WEAKEST:g}, got {float(np.min(weights[weak])) * size:.3g}"
         )
 
 

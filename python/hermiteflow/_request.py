@@ -104,7 +104,7 @@ def tolerances(
 def warn_atol(atol: float | None, start: Array) -> None:
     """Warn if an absolute tolerance hides some neuron's overlaps."""
     top = np.max(np.abs(start), axis=1)
-    if atol is not None and np.any(atol > 0.1 * top[top > 0.0]):
+    if atol is not None and np.any(atol > 0.01 * top[top > 0.0]):
         warnings.warn(
             f"atol = {atol:g} is too large for starting overlaps of size "
             f"{np.min(top[top > 0.0]):.3g} (about 1/sqrt(d)); leave it out",
@@ -115,12 +115,15 @@ def warn_atol(atol: float | None, start: Array) -> None:
 
 def make_watch(events: Mapping[str, Event] | None, t_end: float) -> Watch:
     """Merge the events; without an end in time, convergence ends a neuron."""
+    t_end = _checks.real(t_end, "t_end", low=0.0, infinite=True)
     events = {} if events is None else events
     if not isinstance(events, Mapping):
         raise TypeError(f"events must map names to events, got {_checks.describe(events)}")
     ladder: dict[float, bool] = {}
     converged: Converged | None = None
     for name, event in events.items():
+        if not isinstance(name, str):
+            raise TypeError(f"events must have names that are str, got {_checks.describe(name)}")
         if isinstance(event, HittingTime):
             for level in event.levels:
                 last = event.terminal and level == event.levels[-1]

@@ -16,6 +16,7 @@ from ._engine import (
     Progress,
     Report,
     Request,
+    check_scale,
     check_series,
     integrate,
     make_request,
@@ -147,6 +148,7 @@ def solve(
     check_series(flow, used_rtol)
     n = start.overlaps.shape[0]
     layer = flow.neurons(n)
+    check_scale(flow, layer)
     reduce = _checks.flag(reduce, "reduce")
     frame = reduce and needs_frame(flow, start, request)
     sizes = result_bytes(

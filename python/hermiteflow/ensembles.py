@@ -14,6 +14,7 @@ from ._checks import Array
 from ._engine import (
     Progress,
     Report,
+    check_scale,
     check_series,
     integrate,
     make_request,
@@ -231,6 +232,7 @@ def solve_ensemble(
             _, used_rtol, _ = tolerances(request.method, step, rtol, atol, start.overlaps)
             warn_atol(atol, start.overlaps)
             check_series(flow, used_rtol)
+            check_scale(flow, layer)
         out = integrate(
             flow,
             start,

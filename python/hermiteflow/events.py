@@ -54,7 +54,7 @@ class Converged:
     Parameters
     ----------
     tol : float
-        In (0, 1).
+        In [1e-13, 0.01]; fixed points are told apart from slow passages down to this speed.
     terminal : bool
         Stop the neuron there.
 
@@ -67,7 +67,7 @@ class Converged:
     terminal: bool = True
 
     def __post_init__(self) -> None:
-        tol = _checks.real(self.tol, "tol", low=0.0, high=1.0, open_low=True, open_high=True)
+        tol = _checks.real(self.tol, "tol", low=1e-13, high=1e-2)
         object.__setattr__(self, "tol", tol)
         object.__setattr__(self, "terminal", _checks.flag(self.terminal, "terminal"))
 

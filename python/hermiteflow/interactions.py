@@ -88,7 +88,8 @@ class Interaction(_display.Shown):
         return math.sqrt(self._left_out(self.link)) * math.sqrt(self._left_out(self.student))
 
     def _left_out(self, link: Link) -> float:
-        kept = self.coefficients.size
+        assert self.student is not None
+        kept = min(self.link.significant().size, self.student.significant().size)
         beyond = np.array(link.series[kept:]) ** 2 * np.arange(kept, max(kept, len(link.series)))
         return link.remainder + float(np.sum(beyond))
 

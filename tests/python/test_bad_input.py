@@ -97,6 +97,21 @@ BAD: list[tuple[type[Exception], str, Callable[[], object]]] = [
     (ValueError, "level must lie in (0, 1]", lambda: hf.HittingTime(1.5)),
     (ValueError, "level", lambda: hf.HittingTime([0.5, 0.1])),
     (ValueError, "tol must be", lambda: hf.Converged(tol=0.0)),
+    (ValueError, "tol must be", lambda: hf.Converged(tol=1e-15)),
+    (ValueError, "tol must be", lambda: hf.Converged(tol=0.1)),
+    (TypeError, "t_end must be a number", lambda: hf.solve(FLOW, overlaps=M, t_end="3")),
+    (
+        TypeError,
+        "events must have names that are str, got",
+        lambda: hf.solve(FLOW, overlaps=M, events={1: hf.HittingTime(0.5)}),
+    ),
+    (
+        ValueError,
+        "at least 1e-60, got 3e-70",
+        lambda: hf.solve(
+            hf.CorrelationFlow(T2, hf.hermite(3), second_layer=[1e-70]), overlaps=[[0.1, 0.2]]
+        ),
+    ),
     (TypeError, "events['x'] must be", lambda: _solve(events={"x": 0.5})),
     (TypeError, "events must map", lambda: _solve(events=[hf.Converged()])),
     (ValueError, "max_steps must be", lambda: _solve(max_steps=0)),

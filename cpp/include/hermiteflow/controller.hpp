@@ -8,13 +8,15 @@ namespace hermiteflow::HF_ISA {
 
 struct Controller {
   double inverse_order;  // the error estimate behaves as h^(1 / inverse_order)
+  double margin =
+      inverse_order < 0.15 ? 0.3 : 0.2;  // high orders: estimates at large steps say less
 
   // Factors for the next steps after error ratios; `previous` are those of the last accepted steps.
   template <int L>
   Real<L> factor(const Real<L>& ratio, const Real<L>& previous, const Whole<L>& accepted) const {
     const Real<L> now = rough_log2<L>(clip<L>(ratio)), before = rough_log2<L>(clip<L>(previous));
     const Real<L> back = bounded<L>(-inverse_order * now - 0.2, -3.3, -0.15);
-    const Real<L> on = bounded<L>((-0.7 * now + 0.4 * before) * inverse_order - 0.2, -1.0, 2.3);
+    const Real<L> on = bounded<L>((-0.7 * now + 0.4 * before) * inverse_order - margin, -1.0, 2.3);
     return rough_exp2<L>(accepted ? on : back);
   }
   double factor(double ratio, double previous, bool accepted) const {

@@ -52,6 +52,7 @@ class Landscape {
                double* out) const;  // returns m . g
   void to_sphere(double a, double* m) const;
   bool polish(double a, double* m) const;  // false where Newton is singular or leaves
+  bool polish_general(double a, double* m) const;
   // Is m, up to `calm` in speed, next to a minimum that is far from degenerate?
   bool plain_minimum(Index neuron, const double* m, double calm, double* lambda) const;
   bool plainly_convex(double a, const double* m, double* lambda) const;

@@ -183,16 +183,17 @@ class FixedStepper {
                   T::b[0] == T::b[3] && T::b[1] == T::b[2]);
     const Field<Kind, Law, L> field = field_;
     const Row forward = h * a * (last ? 3.0 * T::b[3] : T::a[I + 1][I]),
-              lambda = forward * sums_here.mg, own = (I == 1 || I == 2) ? -1.0 * lambda : 1.0 - lambda;
+              lambda = forward * sums_here.mg,
+              own = (I == 1 || I == 2) ? -1.0 * lambda : 1.0 - lambda;
     if (general && alpha != nullptr)
       for (Index r = 0; r < size_; ++r) {
         const Row force = forward * load<L>(field.g + r * L);
         store<L>(alpha_new + r * L,
-                 advance<I>(alpha + r * L, (I == 0 ? alpha : alpha_new) + r * L, alpha_sum_ + r * L,
-                            [&](const Row& here) HF_SURE { return madd(own, here, force); },
-                            [&](const Row& base, const Row& here) HF_SURE {
-                              return madd(own, here, force + base);
-                            }));
+                 advance<I>(
+                     alpha + r * L, (I == 0 ? alpha : alpha_new) + r * L, alpha_sum_ + r * L,
+                     [&](const Row& here) HF_SURE { return madd(own, here, force); },
+                     [&](const Row& base, const Row& here)
+                         HF_SURE { return madd(own, here, force + base); }));
       }
     const auto direction = field.direction(sums_here, forward, own);
     double *const state = y, *const to = z, *const total = sum_;
@@ -201,11 +202,10 @@ class FixedStepper {
     even.clear();
     odd.clear();
     const auto row = [&](Index r, Sums<L>& sums) HF_SURE {
-      const Row m = advance<I>(state + r * L, (I == 0 ? state : to) + r * L, total + r * L,
-                               [&](const Row& here) HF_SURE { return direction.at(r, here); },
-                               [&](const Row& base, const Row& here) HF_SURE {
-                                 return direction.from(base, r, here);
-                               });
+      const Row m = advance<I>(
+          state + r * L, (I == 0 ? state : to) + r * L, total + r * L,
+          [&](const Row& here) HF_SURE { return direction.at(r, here); },
+          [&](const Row& base, const Row& here) HF_SURE { return direction.from(base, r, here); });
       store<L>(to + r * L, m);
       field.template add<Squares>(r, m, sums);
     };
@@ -215,11 +215,10 @@ class FixedStepper {
     }
     if (size % 2 != 0) row(size - 1, even);
     even += odd;
-    s_new = advance<I>(s.data(), (I == 0 ? s : s_new).data(), s_sum_.data(),
-                       [&](const Row& here) HF_SURE { return own * here; },
-                       [&](const Row& base, const Row& here) HF_SURE {
-                         return madd(own, here, base);
-                       });
+    s_new = advance<I>(
+        s.data(), (I == 0 ? s : s_new).data(), s_sum_.data(),
+        [&](const Row& here) HF_SURE { return own * here; },
+        [&](const Row& base, const Row& here) HF_SURE { return madd(own, here, base); });
     field.close(even);
     return even;
   }

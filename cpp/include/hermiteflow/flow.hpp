@@ -238,7 +238,8 @@ struct Field {
       if (alpha == nullptr) return 1.0;
       Row sum = s * s;
       for (Index r = 0; r < gram.k; ++r)
-        sum = madd(load<L>(alpha + r * L), madd(s, load<L>(start + r * L), load<L>(m + r * L)), sum);
+        sum =
+            madd(load<L>(alpha + r * L), madd(s, load<L>(start + r * L), load<L>(m + r * L)), sum);
       return sum;
     }
   }

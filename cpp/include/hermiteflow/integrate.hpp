@@ -15,13 +15,19 @@ class Integrator {
  public:
   Integrator(const Problem& problem, const Result& result, const Control& control, double* scratch)
       : p_(problem), out_(result), control_(control),
-        tile_(problem.flow, problem.frame, watches(problem), problem.renormalize, scratch), pace_(problem),
-        size_(problem.flow.gram.k), tickets_{control.ticket, problem.n} {
+        tile_(problem.flow, problem.frame, watches(problem), problem.renormalize, scratch),
+        pace_(problem), size_(problem.flow.gram.k), tickets_{control.ticket, problem.n} {
     for (int l = 0; l < L; ++l) neuron_[l] = -1;
     live_ = still_at_ = 0.0;
     before_ = 1.0;
     next_time_ = next_level_ = next_check_ = never;
     unbounded_ = !(p_.t_end < never);
+    const Flow& flow = p_.flow;
+    for (Index j = 0; j < size_; ++j)
+      for (Index i = 0; i < flow.slope.terms; ++i) {
+        const double force = magnitude(flow.target_weights[j] * flow.slope.coefficients[i]);
+        strength_ = force > strength_ ? force : strength_;
+      }
   }
 
   void run(bool may_poll) {
@@ -41,6 +47,7 @@ class Integrator {
  private:
   using Row = Lane<L>;
   static constexpr Index max_gather = 4096;
+  static constexpr double strongest = 1e100;  // forces whose squares and products stay finite
   static constexpr double never = 1e308, least_step = Pace<Tile, L>::least_step;
   const Problem& p_;
   const Result& out_;
@@ -49,7 +56,8 @@ class Integrator {
   Pace<Tile, L> pace_;
   Index size_;
   bool unbounded_;
-  Row before_;  // |dm/dt|^2 / |G g|^2 at the start of the step
+  double strength_ = 0.0;  // max |b_j| times the largest coefficient of psi'
+  Row before_;             // |dm/dt|^2 / |G g|^2 at the start of the step
   // When a lane is to be looked at: time, level, count of steps, and |dm/dt|^2 / |G g|^2.
   Row live_, next_time_, next_level_, next_check_, still_at_;
   Index neuron_[L], level_[L], save_[L];
@@ -115,13 +123,14 @@ class Integrator {
     }
     tile_.t_new[l] = 0.0;
     tile_.s_new[l] = start_scale_[l];
+    while (save_[l] < p_.n_save && p_.save_at[save_[l]] <= 0.0) save(l, 1.0);
     while (level_[l] < p_.n_levels && p_.levels[level_[l]] <= top) {
       out_.hits[i * p_.n_levels + level_[l]] = 0.0;
       if (p_.level_terminal[level_[l]++]) return leave(l, Status::event, 1.0);
     }
-    while (save_[l] < p_.n_save && p_.save_at[save_[l]] <= 0.0) save(l, 1.0);
     if (p_.t_end <= 0.0) return leave(l, Status::t_end, 1.0);
-    if (!(tile_.start_pull(l) - tile_.start_pull(l) == 0.0))
+    if (!(tile_.start_pull(l) - tile_.start_pull(l) == 0.0) ||
+        !(magnitude(tile_.a[l]) * strength_ < strongest))
       return leave(l, Status::non_finite, 1.0);
     const double tol2 = p_.convergence_tol * p_.convergence_tol;
     if (p_.watch_convergence && tile_.start_speed2[l] <= tol2 && settled(l, m) &&

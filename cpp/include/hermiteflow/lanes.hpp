@@ -112,12 +112,12 @@ struct Lane : LaneStorage<L> {
   HF_INLINE Element& operator[](int l) { return data()[l]; }
   HF_INLINE double operator[](int l) const { return data()[l]; }
 
-#define HF_LANE_FUNCTION(Name, function)                \
-  struct Name {                                         \
-    template <class... Registers>                       \
-    HF_INLINE static auto of(const Registers&... x) {   \
-      return Eigen::internal::function(x...);           \
-    }                                                   \
+#define HF_LANE_FUNCTION(Name, function)                                                           \
+  struct Name {                                                                                    \
+    template <class... Registers>                                                                  \
+    HF_INLINE static auto of(const Registers&... x) {                                              \
+      return Eigen::internal::function(x...);                                                      \
+    }                                                                                              \
   };
   HF_LANE_FUNCTION(Plus, padd)
   HF_LANE_FUNCTION(Minus, psub)

@@ -37,34 +37,10 @@ class Pace {
 
   // Which steps are accepted, and the next step sizes.
   void judge(const Tile& tile) {
-    if constexpr (!Tile::adaptive) {
+    if constexpr (Tile::adaptive)
+      weigh(tile);
+    else
       steps += 1.0;
-      return;
-    }
-    const Real<L> whole = real<L>(sound(tile)), ratio = real<L>(tile.ratio) + whole;
-    const Real<L> calm = real<L>(1e4 * p_.rtol * p_.rtol * tile.pull2 - tile.speed2);
-    const Real<L> start = real<L>(atol_start_), top = real<L>(tile.top);
-    const Real<L> follow = p_.atol_follows ? 1e-3 * p_.rtol * top : start;
-    const Real<L> tolerance = real<L>(rtol), floor = real<L>(atol), first = real<L>(first_);
-    const Real<L> before = real<L>(previous_), none{}, one = none + 1.0;
-    const double at_rest = calm_rtol(), least = 1e-2 * rest() < p_.rtol ? 1e-2 * rest() : p_.rtol;
-    const Whole<L> good = ratio <= 1.0;
-    Real<L> factor = controller_.template factor<L>(ratio, before, good);
-    factor = good & (first == 0.0) & (factor > 1.0) & (factor < 1.1) ? one : factor;
-    factor = whole == 0.0 ? factor : none + 0.1;
-    Real<L> next = 0.98 * (tolerance < at_rest ? tolerance : none + at_rest);
-    next = next > least ? next : none + least;
-    next = calm >= 0.0 ? next : none + p_.rtol;
-    wanted *= lane<L>(factor);
-    first_ = lane<L>(good ? none : first);
-    previous_ = lane<L>(good ? ratio : before);
-    const Row taken = lane<L>(good ? one : none);
-    steps += taken;
-    rejected += 1.0 - taken;
-    rtol = lane<L>(good ? next : tolerance);
-    atol = lane<L>(good & (follow < start) ? follow : floor);
-    all_accepted = taken.least() > 0.0;
-    for (int l = 0; l < L; ++l) accepted[l] = good[l] != 0;
   }
 
   // Near a fixed point errors of size rtol are all that still moves: there less is asked for, and
@@ -75,6 +51,38 @@ class Pace {
   Row left() const { return static_cast<double>(p_.max_steps) - steps - rejected; }
 
  private:
+  void weigh(const Tile& tile) {
+    const Real<L> whole = real<L>(sound(tile)), ratio = real<L>(tile.ratio) + whole;
+    // calm: errors are all that still moves; they weigh more beside a force that nearly vanishes
+    const Row share = tile.vanishing_share, coarse = atol_start_.max(p_.rtol),
+              near = 100.0 * coarse / share;
+    const Whole<L> calm = real<L>(near * near * tile.pull2 - tile.speed2) >= 0.0;
+    const Real<L> tolerance = real<L>(rtol), floor = real<L>(atol), first = real<L>(first_);
+    const Real<L> before = real<L>(previous_), none{}, one = none + 1.0;
+    const double at_rest = calm_rtol(), least = 1e-2 * rest() < p_.rtol ? 1e-2 * rest() : p_.rtol;
+    const Whole<L> good = ratio <= 1.0;
+    Real<L> factor = controller_.template factor<L>(ratio, before, good);
+    factor = good & (first == 0.0) & (factor > 1.0) & (factor < 1.1) ? one : factor;
+    factor = whole == 0.0 ? factor : none + 0.1;
+    Real<L> next = 0.98 * (tolerance < at_rest ? tolerance : none + at_rest);
+    const Real<L> lowest = least * real<L>(share);
+    next = next > lowest ? next : lowest;
+    next = calm ? next : none + p_.rtol;
+    const Real<L> start = real<L>(atol_start_), top = real<L>(tile.top);
+    Real<L> follow = p_.atol_follows ? 1e-3 * p_.rtol * top : start;
+    follow = calm & (next * top < follow) ? next * top : follow;
+    wanted *= lane<L>(factor);
+    first_ = lane<L>(good ? none : first);
+    previous_ = lane<L>(good ? ratio : before);
+    const Row taken = lane<L>(good ? one : none);
+    steps += taken;
+    rejected += 1.0 - taken;
+    rtol = lane<L>(good ? next : tolerance);
+    atol = lane<L>(good ? (follow < start ? follow : start) : floor);
+    all_accepted = taken.least() > 0.0;
+    for (int l = 0; l < L; ++l) accepted[l] = good[l] != 0;
+  }
+
   double rest() const { return p_.watch_convergence ? p_.convergence_tol : 1e-6; }
 
   const Problem& p_;

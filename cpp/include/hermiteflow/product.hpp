@@ -19,8 +19,8 @@ struct Product {
   static constexpr Index deep = 256, tall = 48 * high;
 
   Index rows, columns, depth;
-  const double* a;  // (rows, depth)
-  const double* b;  // (depth, columns), or (columns, depth) if transposed
+  const double* a;      // (rows, depth)
+  const double* b;      // (depth, columns), or (columns, depth) if transposed
   const double *s, *x;  // (rows,), (rows, columns); x null: nothing is added
   double* c;            // (rows, columns); may be x
 

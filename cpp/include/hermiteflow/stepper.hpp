@@ -24,6 +24,7 @@ class Stepper {
   Row a, outside;  // second layer; |w(0) outside span V|^2
   Row ratio, top, speed2, pull2,
       norm2;                       // after step(): error, max |m|, |dm/ds|^2, |G g / rho|^2, |w|^2
+  Row vanishing_share = 1.0;       // `vanishing` where psi' nearly vanishes, else 1
   Row t_new, s_new, start_speed2;  // |dm/dt|^2 / |G g|^2 after refresh()
   double *y, *z;                   // state at the start of the step, and at its newest stage
   double* k[dense_stages];         // derivatives in s
@@ -31,12 +32,12 @@ class Stepper {
 
   // Doubles of scratch memory.
   static Index memory(Index size, bool frame) {
-    return room<L, Kind>(size) *
-           (2 + dense_stages + (dense_is_free ? 0 : 1) + (general ? 2 : 0) +
-                   (general && frame ? 4 + dense_stages : 0));
+    return room<L, Kind>(size) * (2 + dense_stages + (dense_is_free ? 0 : 1) + (general ? 2 : 0) +
+                                  (general && frame ? 4 + dense_stages : 0));
   }
 
-  Stepper(const Flow& flow, bool frame, bool, bool, double* scratch) : size_(flow.gram.k), field_(flow) {
+  Stepper(const Flow& flow, bool frame, bool, bool, double* scratch)
+      : size_(flow.gram.k), field_(flow) {
     Rows<L, Kind> memory{scratch, size_};
     y = memory.take();
     z = memory.take();
@@ -206,10 +207,12 @@ class Stepper {
     for (int l = 0; l < L; ++l) row[l] = accepted[l] ? row[l] : old[l];
   }
 
-  Row pull_squared() const {  // |G g / rho|^2
-    Row pulled = field_.pulled2(sums_);
-    if constexpr (Law::may_vanish) pulled = pulled.max(field_.floor2(sums_));
-    return pulled * scaled2_;
+  Row pull_squared() {  // |G g / rho|^2
+    const Row pulled = field_.pulled2(sums_);
+    if constexpr (!Law::may_vanish) return pulled * scaled2_;
+    const Row floor = field_.floor2(sums_);
+    vanishing_share = where_less(pulled, 1e4 * floor, vanishing, 1.0);
+    return pulled.max(floor) * scaled2_;
   }
   Row alpha_derivative(Index r, const Row& value) const {
     return weight_ * madd(a, load<L>(field_.g + r * L), own_ * value);
