@@ -83,8 +83,8 @@ def check_scale(flow: CorrelationFlow, layer: Array | None) -> None:
     weak = (weights > 0.0) & (weights < (WEAKEST / size if size > 0.0 else 0.0))
     if np.any(weak):
         raise ValueError(
-            "second_layer, target_weights and link must make forces a b p c_p c*_p that are 0 or at "
-            f"least {WEAKEST:g}, got {float(np.min(weights[weak])) * size:.3g}"
+            "second_layer, target_weights and link must make forces a b p c_p c*_p that are 0 or "
+            f"at least {WEAKEST:g}, got {float(np.min(weights[weak])) * size:.3g}"
         )
 
 

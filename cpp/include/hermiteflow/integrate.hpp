@@ -22,12 +22,7 @@ class Integrator {
     before_ = 1.0;
     next_time_ = next_level_ = next_check_ = never;
     unbounded_ = !(p_.t_end < never);
-    const Flow& flow = p_.flow;
-    for (Index j = 0; j < size_; ++j)
-      for (Index i = 0; i < flow.slope.terms; ++i) {
-        const double force = magnitude(flow.target_weights[j] * flow.slope.coefficients[i]);
-        strength_ = force > strength_ ? force : strength_;
-      }
+    strength_ = strongest_force(p_.flow);
   }
 
   void run(bool may_poll) {
@@ -56,7 +51,7 @@ class Integrator {
   Pace<Tile, L> pace_;
   Index size_;
   bool unbounded_;
-  double strength_ = 0.0;  // max |b_j| times the largest coefficient of psi'
+  double strength_;
   Row before_;             // |dm/dt|^2 / |G g|^2 at the start of the step
   // When a lane is to be looked at: time, level, count of steps, and |dm/dt|^2 / |G g|^2.
   Row live_, next_time_, next_level_, next_check_, still_at_;
