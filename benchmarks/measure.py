@@ -84,8 +84,16 @@ def same_accuracy(ours: float, peer: float, factor: float, floor: float) -> bool
     return high <= factor * low
 
 
+REST = 0.15  # seconds
+
+
 def timed(run: Callable[[], object]) -> float:
-    """Seconds that `run` takes."""
+    """Seconds that `run` takes, after a rest.
+
+    The threads of BLAS, OpenMP and XLA spin for a while after their work; without the rest each
+    side would pay for those of the side before.
+    """
+    time.sleep(REST)
     begin = time.perf_counter()
     run()
     return time.perf_counter() - begin

@@ -103,8 +103,10 @@ def tolerances(
 
 def warn_atol(atol: float | None, start: Array) -> None:
     """Warn if an absolute tolerance hides some neuron's overlaps."""
+    if atol is None:
+        return
     top = np.max(np.abs(start), axis=1)
-    if atol is not None and np.any(atol > 0.01 * top[top > 0.0]):
+    if np.any(atol > 0.01 * top[top > 0.0]):
         warnings.warn(
             f"atol = {atol:g} is too large for starting overlaps of size "
             f"{np.min(top[top > 0.0]):.3g} (about 1/sqrt(d)); leave it out",

@@ -243,3 +243,33 @@ def test_bad_options(options: dict[str, object], words: str) -> None:
     flow = hf.CorrelationFlow(hf.Orthonormal(k=2), LINK)
     with pytest.raises((ValueError, TypeError), match=words):
         hf.solve(flow, overlaps=[[0.1, 0.2]], **{"t_end": 1.0, "method": "rk4", **options})
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 65, 200])
+def test_steps_without_a_look_between_are_the_same(steps: int) -> None:
+    """Levels that are watched but never met make the loop look at every step."""
+    for targets in (hf.Orthonormal(k=5), hf.Equiangular(k=5, beta=0.1)):
+        flow = hf.CorrelationFlow(targets, hf.hermite({3: 1.0, 4: 0.3}))
+        m0 = hf.random_overlaps(targets, n=37, d=400, seed=3)
+        options = {"method": "rk4", "step": 0.003, "t_end": 0.003 * steps}
+        watched = {"far": hf.HittingTime(1.0)}
+        quick = hf.solve(flow, overlaps=m0, renormalize=False, **options)
+        slow = hf.solve(flow, overlaps=m0, renormalize=False, events=watched, **options)
+        np.testing.assert_array_equal(quick.overlaps, slow.overlaps)
+        np.testing.assert_array_equal(quick.steps, slow.steps)
+        np.testing.assert_array_equal(quick.t_final, slow.t_final)
+        assert np.abs(quick.overlaps - m0).max() > 0.0
+
+
+def test_a_step_that_breaks_is_found_though_nobody_looked() -> None:
+    """Too large a step: every neuron overflows, each at a step of its own."""
+    flow = hf.CorrelationFlow(hf.Orthonormal(k=4), hf.hermite(3))
+    m0 = np.abs(hf.random_overlaps(flow.targets, n=21, d=400, seed=0))
+    options = {"method": "rk4", "step": 2.0, "t_end": 1e4, "renormalize": False}
+    with pytest.warns(hf.SolveWarning, match="non_finite"):
+        quick = hf.solve(flow, overlaps=m0, **options)
+    with pytest.warns(hf.SolveWarning, match="non_finite"):
+        slow = hf.solve(flow, overlaps=m0, events={"far": hf.HittingTime(1.0)}, **options)
+    assert len(np.unique(quick.steps)) > 3
+    for field in ("status", "steps", "t_final", "overlaps"):
+        np.testing.assert_array_equal(getattr(quick, field), getattr(slow, field))

@@ -51,6 +51,20 @@ inline double locate_roughly(const Function& f, double f_low, double f_high, dou
   return high;
 }
 
+// First theta of a step at which speed(theta) <= tol; the squares of the speed at its ends are
+// known.
+template <class Function>
+inline double first_calm(const Function& speed, double tol, double before2, double after2) {
+  const auto excess = [&](double square) {  // log2(tol^2 / speed^2), nearly linear in s
+    return rough_log2(tol * tol / (square > 1e-300 ? square : 1e-300));
+  };
+  const auto at = [&](double theta) {
+    const double here = speed(theta);
+    return excess(here * here);
+  };
+  return locate_roughly(at, excess(before2), excess(after2), 2e-2);
+}
+
 // First theta at which |m_j| >= level for some j, or a number above 1 where there is none.
 template <class Segment>
 inline double first_hit(const Segment& segment, Index k, double level) {

@@ -12,6 +12,7 @@ template <GramKind Kind, class Law, int L>
 class FixedStepper {
  public:
   using Row = Lane<L>;
+  static constexpr int lanes = L;
   using T = RK4;
   static constexpr bool adaptive = false, general = Kind == GramKind::general;
   static constexpr bool dense_is_free = false;
@@ -115,6 +116,20 @@ class FixedStepper {
     s = s_new;
   }
 
+  // Remembers the start of this step, or returns to the one remembered; G = I and equiangular.
+  void keep() {
+    kept_ = sums_;
+    kept_s_ = s;
+    kept_t_ = t;
+    for (Index i = 0; i < size_ * L; ++i) slope_[0][i] = y[i];
+  }
+  void restore() {
+    sums_ = kept_;
+    s = kept_s_;
+    t = kept_t_;
+    for (Index i = 0; i < size_ * L; ++i) y[i] = slope_[0][i];
+  }
+
   // The last step of one lane as a function of theta in [0, 1].
   struct Segment {
     const FixedStepper& tile;
@@ -154,7 +169,8 @@ class FixedStepper {
   bool watch_;    // are top, speed2 and pull2 wanted?
   bool squares_;  // are |g|^2 and |m|^2 at the new state?
   Field<Kind, Law, L> field_;
-  Sums<L> sums_;
+  Sums<L> sums_, kept_;
+  Row kept_s_, kept_t_;
   double *sum_, *slope_[2], *alpha_sum_, *alpha_slope_[2], *spare_g_, *spare_f_;
   Row s_sum_, s_slope_[2];
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "hermiteflow/event.hpp"
+#include "hermiteflow/frame.hpp"
 #include "hermiteflow/kernel_api.hpp"
 #include "hermiteflow/pace.hpp"
 #include "hermiteflow/tickets.hpp"
@@ -23,6 +24,7 @@ class Integrator {
     next_time_ = next_level_ = next_check_ = never;
     unbounded_ = !(p_.t_end < never);
     strength_ = strongest_force(p_.flow);
+    for (Index j = 0; j < p_.n_levels; ++j) waits_ = waits_ || p_.level_terminal[j];
   }
 
   void run(bool may_poll) {
@@ -33,6 +35,7 @@ class Integrator {
           !control_.poll(control_.poll_context, __atomic_load_n(control_.done, __ATOMIC_RELAXED)))
         __atomic_store_n(control_.stop, 1, __ATOMIC_RELAXED);
       if (__atomic_load_n(control_.stop, __ATOMIC_RELAXED) != 0) return abandon();
+      if constexpr (!Tile::adaptive) glide();
       attempt();
     }
   }
@@ -43,16 +46,16 @@ class Integrator {
   using Row = Lane<L>;
   static constexpr Index max_gather = 4096;
   static constexpr double strongest = 1e100;  // forces whose squares and products stay finite
-  static constexpr double never = 1e308, least_step = Pace<Tile, L>::least_step;
+  static constexpr double most_glide = 64.0, never = 1e308, least_step = Pace<Tile, L>::least_step;
   const Problem& p_;
   const Result& out_;
   const Control& control_;
   Tile tile_;
   Pace<Tile, L> pace_;
   Index size_;
-  bool unbounded_;
+  bool unbounded_, waits_ = false;  // no t_end; is a level terminal?
   double strength_;
-  Row before_;             // |dm/dt|^2 / |G g|^2 at the start of the step
+  Row before_;  // |dm/dt|^2 / |G g|^2 at the start of the step
   // When a lane is to be looked at: time, level, count of steps, and |dm/dt|^2 / |G g|^2.
   Row live_, next_time_, next_level_, next_check_, still_at_;
   Index neuron_[L], level_[L], save_[L];
@@ -183,6 +186,25 @@ class Integrator {
     }
   }
 
+  // Fixed steps in which nothing can happen, without a look between. If one breaks, none was taken.
+  void glide() {
+    if (watches(p_) || p_.renormalize || Tile::general) return;
+    Row room = (next_time_ - tile_.t) * (1.0 / p_.step);
+    room = where_less(0.0, live_, room.min(pace_.left()) - 2.0, most_glide);
+    const Index most = 1 + Index{4096} / size_, count = static_cast<Index>(room.least());
+    const Index steps = count < most ? count : most;
+    if (steps < 1) return;
+    tile_.keep();
+    tile_.h = live_ * p_.step;
+    for (Index i = 0; i < steps; ++i) {
+      tile_.step(pace_.rtol, pace_.atol);
+      tile_.advance(pace_.accepted, true);
+    }
+    if (!(Pace<Tile, L>::sound(tile_).sum() == 0.0)) return tile_.restore();
+    pace_.steps += static_cast<double>(steps);
+    tile_.t = pace_.steps * p_.step;
+  }
+
   bool is_finite(int l) const {
     return tile_.health()[l] - tile_.health()[l] == 0.0 && tile_.t_new[l] - tile_.t_new[l] == 0.0;
   }
@@ -233,12 +255,11 @@ class Integrator {
     const Index i = neuron_[l];
     const auto segment = tile_.segment(l);
     double last = 1.0, t_last = tile_.t_new[l];
-    bool ended = false;
+    bool ended = t_last >= p_.t_end;
     Status why = Status::t_end;
-    if (t_last >= p_.t_end) {
+    if (ended) {
       last = theta_of_time(segment, p_.t_end);
       t_last = p_.t_end;
-      ended = true;
     }
     while (level_pending(l) && tile_.top[l] * 1.5 >= p_.levels[level_[l]]) {
       const double theta = first_hit(segment, size_, p_.levels[level_[l]]);
@@ -257,8 +278,7 @@ class Integrator {
         break;
       }
     }
-    double still = 2.0;
-    if (nearly_still(l)) still = first_still(segment, l);
+    const double still = nearly_still(l) ? first_still(segment, l) : 2.0;
     const bool stop_here = still <= last && settled(l, gather(l, segment, still));
     if (stop_here && p_.convergence_terminal) {
       last = still;
@@ -312,31 +332,20 @@ class Integrator {
     return p_.oracle.trapped(p_.oracle.context, neuron_[l], m, outside, level);
   }
 
-  // First theta of the step at which |dm/dt| <= tol |G g|.
   template <class Segment>
   double first_still(const Segment& segment, int l) {
-    const double tol2 = p_.convergence_tol * p_.convergence_tol;
-    const auto excess = [&](double speed2) {  // log2(tol^2 / speed^2), nearly linear in s
-      return rough_log2(tol2 / (speed2 > 1e-300 ? speed2 : 1e-300));
-    };
-    const auto at = [&](double theta) {
-      const double speed =
-          p_.oracle.speed(p_.oracle.context, neuron_[l], gather(l, segment, theta));
-      return excess(speed * speed);
-    };
-    return locate_roughly(at, excess(before_[l]), excess(tile_.speed2[l] / tile_.pull2[l]), 2e-2);
+    return first_calm(
+        [&](double theta) {
+          return p_.oracle.speed(p_.oracle.context, neuron_[l], gather(l, segment, theta));
+        },
+        p_.convergence_tol, before_[l], tile_.speed2[l] / tile_.pull2[l]);
   }
 
   // Is the fixed point nearby one to stop at, with no level left that the flow would still reach?
   bool settled(int l, const double* m) const {
     const Verdict verdict = p_.oracle.judge(p_.oracle.context, neuron_[l], m);
     return verdict.minimum &&
-           !(level_pending(l) && waits_for_level() && verdict.max_overlap > p_.levels[level_[l]]);
-  }
-  bool waits_for_level() const {
-    for (Index j = 0; j < p_.n_levels; ++j)
-      if (p_.level_terminal[j]) return true;
-    return false;
+           !(level_pending(l) && waits_ && verdict.max_overlap > p_.levels[level_[l]]);
   }
 
   // Notes the time; true if the neuron has left.
@@ -373,31 +382,13 @@ class Integrator {
     out_.status[i] = static_cast<std::int32_t>(status);
     out_.steps[i] = static_cast<Index>(pace_.steps[l]);
     out_.rejected[i] = static_cast<Index>(pace_.rejected[l]);
-    if (out_.frame != nullptr) write_frame(l, theta, segment);
+    if (out_.frame != nullptr)
+      write_frame(p_, tile_, segment, theta, p_.overlaps + i * size_, end,
+                  out_.frame + i * (size_ + 1));
     neuron_[l] = -1;
     ++idle_;
     live_[l] = 0.0;
     __atomic_fetch_add(control_.done, 1, __ATOMIC_RELAXED);
-  }
-
-  template <class Segment>
-  void write_frame(int l, double theta, const Segment& segment) {
-    double* frame = out_.frame + neuron_[l] * (size_ + 1);
-    const double scale = theta == 0.0 ? tile_.s[l] : segment.scale(theta);
-    const double* m0 = p_.overlaps + neuron_[l] * size_;
-    frame[0] = scale;
-    double total = 0.0;
-    for (Index r = 0; r < size_; ++r) {
-      if (tile_.alpha != nullptr)
-        frame[1 + r] = theta == 0.0 ? tile_.alpha[r * L + l] : segment.alpha_value(r, theta);
-      else
-        frame[1 + r] = out_.overlaps[neuron_[l] * size_ + r] - scale * m0[r];
-      total += frame[1 + r];
-    }
-    if (p_.flow.gram.kind != GramKind::equiangular) return;
-    const double beta = p_.flow.gram.beta;  // alpha = G^-1 (m - s m(0))
-    const double mean = beta * total / (1.0 + static_cast<double>(size_ - 1) * beta);
-    for (Index r = 0; r < size_; ++r) frame[1 + r] = (frame[1 + r] - mean) / (1.0 - beta);
   }
 
   void abandon() {

@@ -19,6 +19,7 @@ class Stepper {
   static constexpr int error_order = T::error_order;
   static constexpr bool dense_is_free = dense_stages == stages;
   using Row = Lane<L>;
+  static constexpr int lanes = L;
 
   Row h, t, s;     // step, time, w = s w(0) + V^T alpha
   Row a, outside;  // second layer; |w(0) outside span V|^2
