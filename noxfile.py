@@ -131,6 +131,7 @@ def isa(session: nox.Session) -> None:
     """The tests under every instruction set of this machine."""
     session.install(".[test]")
     query = "import hermiteflow as hf; print(*hf.build_info()['isa_available'])"
+    session.run("python", "tests/check_isa_rates.py")
     names = session.run("python", "-c", query, silent=True) or ""
     for name in names.split():
         session.log(f"instruction set {name}")

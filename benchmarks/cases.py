@@ -185,7 +185,6 @@ def rk4_overlaps(small: bool, peer: str) -> Contest:
     def side(name: str, run: Callable[[], Array]) -> Side:
         return Side(name, run, largest_difference(run()[:8], exact))
 
-    work, slots = (starts.n * steps * count for count in rk4_operations(starts.k))
     contest = partial(
         Contest,
         f"fixed RK4, overlaps, n = {starts.n:,}, k = {starts.k}, {steps} steps",
@@ -193,8 +192,7 @@ def rk4_overlaps(small: bool, peer: str) -> Contest:
         side("rk4", lambda: _rk4(starts.flow, m0, step, steps)),
         factor=1.01,
         floor=1e-12,
-        work=work,
-        slots=slots,
+        work=starts.n * steps * rk4_operations(starts.k),
     )
     if peer == "plain":
         return contest(side("NumPy, plain", lambda: numpy_rk4.solve(m0, step, steps)))
@@ -231,7 +229,6 @@ def rk4_general(small: bool, peer: str) -> Contest:
     def side(name: str, run: Callable[[], Array]) -> Side:
         return Side(name, run, largest_difference(run()[:2], exact))
 
-    work, slots = (n * steps * count for count in rk4_operations(k, general=True))
     return Contest(
         f"fixed RK4, general Gram, n = {n:,}, k = {k}, {steps} steps",
         "overlaps at the end, largest",
@@ -239,8 +236,7 @@ def rk4_general(small: bool, peer: str) -> Contest:
         side("NumPy, plain" if peer == "plain" else "NumPy, tiled, in place", numpy_side),
         factor=1.01,
         floor=1e-12,
-        work=work,
-        slots=slots,
+        work=n * steps * rk4_operations(k, general=True),
     )
 
 
@@ -309,7 +305,6 @@ def gradient(small: bool) -> Contest:
         Side("gradient", lambda: flow.gradient(W), error(flow.gradient(W))),
         Side("NumPy, in place", peer, error(peer())),
         work=4.0 * n * d * k,
-        slots=4.0 * n * d * k,
     )
 
 

@@ -46,9 +46,8 @@ class Contest:
     factor, floor : float
         Errors that differ by more than `factor` are not the same accuracy; errors below `floor`
         are rounding and count as equal.
-    work, slots : float
-        Floating-point operations of one run of ours; the same with a lone addition or
-        multiplication counted as two, which is what it costs a multiply-add unit. 0: not counted.
+    work : float
+        Floating-point operations of one run of ours; 0: not counted.
     """
 
     title: str
@@ -59,7 +58,6 @@ class Contest:
     factor: float = 4.0
     floor: float = 1e-13
     work: float = 0.0
-    slots: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,6 @@ def measure(contest: Contest, rounds: int, *, warm: bool = True) -> dict[str, An
         result["gflops"] = contest.work / best / 1e9
         result["share_of_gemm"] = result["gflops"] / max(gemm)
         result["share_of_fma"] = result["gflops"] / max(fma)
-        result["slots_of_gemm"] = contest.slots / best / 1e9 / max(gemm)
     if contest.peer is not None:
         judge(result, contest)
     return result

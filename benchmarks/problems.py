@@ -99,13 +99,11 @@ def largest_difference(found: Array, exact: Array) -> float:
     return worst if np.isfinite(worst) else float("inf")
 
 
-def rk4_operations(k: int, *, general: bool = False) -> tuple[float, float]:
-    """Operations of one RK4 step of one neuron, psi = u^3: as such, and as multiply-add slots.
+def rk4_operations(k: int, *, general: bool = False) -> float:
+    """Operations of one RK4 step of one neuron, psi = u^3, as the equations have them.
 
     For each overlap: each of 4 stages takes m m and 3 (m m) (1 operation each), m . g and
     g - (m . g) m (2 each, a multiply-add); 3 stages take m + c dm (2); the sum of the 4 slopes
-    takes 4 multiply-adds. That is 38 operations; the 8 products that stand alone take a whole slot
-    each, so 46 in slots. A general G adds 2 k for each overlap and stage.
+    takes 4 multiply-adds: 38. A general G adds 2 k for each overlap and stage.
     """
-    product = 8.0 * k * k if general else 0.0
-    return 38.0 * k + product, 46.0 * k + product
+    return (38.0 + (8.0 * k if general else 0.0)) * k

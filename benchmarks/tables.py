@@ -101,11 +101,10 @@ def peaks_table(results: Results) -> str:
                 f"{case['gemm_gflops']:.1f}",
                 f"{case['fma_gflops']:.1f}",
                 f"{100 * case['share_of_gemm']:.0f} %",
-                f"{100 * case['slots_of_gemm']:.0f} %",
                 f"{100 * case['share_of_fma']:.0f} %",
             )
         )
-    head = ("case", "GF/s", "GEMM", "FMA loop", "share of GEMM", "slots, of GEMM", "share of FMA")
+    head = ("case", "GF/s", "GEMM", "FMA loop", "share of GEMM", "share of FMA")
     return table(head, rows)
 
 
@@ -125,7 +124,7 @@ def missed_lines(results: Results) -> str:
         if wanted and case["share_of_gemm"] < wanted:
             lines.append(
                 f"- {case['title']}: {100 * case['share_of_gemm']:.0f} % of the GEMM peak instead "
-                f"of {100 * wanted:.0f} % ({100 * case['slots_of_gemm']:.0f} % in slots)."
+                f"of {100 * wanted:.0f} %."
             )
     return "\n".join(dict.fromkeys(lines)) or "Nothing: every case reaches what we want of it."
 

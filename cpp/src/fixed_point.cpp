@@ -86,15 +86,17 @@ double Landscape::speed(Index neuron, const double* m) const {
     }
   } else {
     const double beta = flow_.gram.kind == GramKind::equiangular ? flow_.gram.beta : 0.0;
-    const auto force = [&](Index j) {
-      return a * flow_.target_weights[j] * slope_at(flow_.slope, m[j]);
-    };
-    double mg = 0.0, sum = 0.0;
+    constexpr Index most = 256;  // forces that are kept
+    double kept[most], mg = 0.0, sum = 0.0;
     for (Index j = 0; j < k(); ++j) {
-      const double g = force(j);
+      const double g = a * flow_.target_weights[j] * slope_at(flow_.slope, m[j]);
+      if (j < most) kept[j] = g;
       mg += m[j] * g;
       sum += g;
     }
+    const auto force = [&](Index j) {
+      return j < most ? kept[j] : a * flow_.target_weights[j] * slope_at(flow_.slope, m[j]);
+    };
     for (Index j = 0; j < k(); ++j) {
       const double pull = (1.0 - beta) * force(j) + beta * sum, f = pull - mg * m[j];
       moved += f * f;

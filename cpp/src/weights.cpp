@@ -41,7 +41,13 @@ struct Glance {
   }
 };
 
-constexpr Index many = 384, few = 96;  // rows at once: products alone, and with stages to keep
+constexpr Index many = 384;  // rows at once: the packing of V is shared by them
+
+// With three stages to keep: at most 64 MiB a thread, but for 8 rows of any d.
+Index with_stages(Index d) {
+  const Index fit = (Index{64} << 20) / (3 * 8 * d);
+  return std::clamp<Index>(fit, 8, many);
+}
 
 }  // namespace
 
@@ -89,7 +95,7 @@ bool weights_rk4(const FullProblem& problem, Index n, double step, double t_end,
   Watch watch(poll);
   threads = thread_count(threads);
   const KernelTable& table = kernels();
-  const Index block = rows_at_once(n, threads, few);
+  const Index block = rows_at_once(n, threads, with_stages(problem.d));
   return rows_with_scratch(
       n, block, table.rk4_scratch(block, problem.flow.gram.k, problem.d), threads, watch,
       [&](Index begin, Index end, double* scratch, int thread) {

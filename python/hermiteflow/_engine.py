@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from . import _checks, _core
 from ._checks import Array
 from ._ends import name_ends
-from ._request import Start, Watch, tolerances
+from ._request import Start, Watch
 from .flows import CorrelationFlow
 from .solution import SUCCESSES, SolveWarning, Status
 
@@ -27,12 +27,10 @@ Report = Callable[[int], object] | None
 
 @dataclass(frozen=True)
 class Request:
-    """How every neuron is to be integrated; `atol` None is that of `_request.tolerances`."""
+    """How every neuron is to be integrated, but for step and tolerances."""
 
     method: str
     t_end: float
-    step: float | None
-    rtol: float | None
     atol: float | None
     renormalize: bool
     max_steps: int
@@ -103,11 +101,13 @@ def integrate(
     *,
     frame: bool,
     report: Report,
+    bounds: tuple[float, float, Array],
 ) -> dict[str, Any]:
-    """Return the arrays of the core with the index (n,) and kind (n,) of the ends."""
-    step, rtol, absolute = tolerances(
-        request.method, request.step, request.rtol, request.atol, start.overlaps
-    )
+    """Return the arrays of the core with the index (n,) and kind (n,) of the ends.
+
+    `bounds` is what `_request.tolerances` gives for these starts.
+    """
+    step, rtol, absolute = bounds
     watch = request.watch
     out = _core.solve(
         flow.core, layer, start.overlaps, start.outside, METHODS[request.method], request.t_end,

@@ -75,6 +75,12 @@ def make_start(
     return Start(start, outside, None, None, None)
 
 
+def largest(start: Array) -> Array:
+    """Return the largest |overlap| of each row, without a copy of the rows."""
+    top: Array = np.maximum(np.max(start, axis=1), -np.min(start, axis=1))
+    return top
+
+
 def tolerances(
     method: str, step: float | None, rtol: float | None, atol: float | None, start: Array
 ) -> tuple[float, float, Array]:
@@ -94,7 +100,7 @@ def tolerances(
         relative = _checks.real(rtol, "rtol", low=0.0, high=0.1, open_low=True)
         if relative < 1e-14:
             raise ValueError(f"rtol must be at least 1e-14, got {rtol!r}")
-    top = np.max(np.abs(start), axis=1)
+    top = largest(start)
     if atol is None:
         return 0.0, relative, relative * 1e-3 * np.where(top > 0.0, top, 1.0)
     absolute = _checks.real(atol, "atol", low=0.0)
@@ -105,7 +111,7 @@ def warn_atol(atol: float | None, start: Array) -> None:
     """Warn if an absolute tolerance hides some neuron's overlaps."""
     if atol is None:
         return
-    top = np.max(np.abs(start), axis=1)
+    top = largest(start)
     if np.any(atol > 0.01 * top[top > 0.0]):
         warnings.warn(
             f"atol = {atol:g} is too large for starting overlaps of size "

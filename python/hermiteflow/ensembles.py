@@ -200,8 +200,6 @@ def solve_ensemble(
         flow,
         method=method,
         t_end=t_end,
-        step=step,
-        rtol=rtol,
         atol=atol,
         renormalize=renormalize,
         max_steps=max_steps,
@@ -228,10 +226,10 @@ def solve_ensemble(
         size = min(chunk, n - first)
         drawn = _core.draw_overlaps(key, first, size, targets.k, factor, float(d), request.threads)
         start = make_start(flow, drawn, None, request.threads)
+        bounds = tolerances(request.method, step, rtol, atol, start.overlaps)
         if first == 0:
-            _, used_rtol, _ = tolerances(request.method, step, rtol, atol, start.overlaps)
             warn_atol(atol, start.overlaps)
-            check_series(flow, used_rtol)
+            check_series(flow, bounds[1])
             check_scale(flow, layer)
         out = integrate(
             flow,
@@ -240,6 +238,7 @@ def solve_ensemble(
             request,
             frame=needs_frame(flow, start, request),
             report=_shifted(report, first),
+            bounds=bounds,
         )
         np.add.at(counts, (out["status"], out["index"]), 1)  # index -1 is the last column
         times = event_times(watch, out["hits"], out["converged"], events)

@@ -152,7 +152,8 @@ class CorrelationFlow(Shown):
     def gradient(self, W: ArrayLike, *, n_threads: int | None = None) -> Array:
         """Return the Riemannian gradient (n, d) of the loss (2) at W, shape (n, d).
 
-        W and V are used in place; scratch memory of 96 (4 d + 2 k) numbers a thread.
+        W and V are used in place; scratch memory of 1e5 + 800 k numbers a thread at most, for
+        any n and d.
 
         Examples
         --------

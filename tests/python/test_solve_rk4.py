@@ -271,5 +271,5 @@ def test_a_step_that_breaks_is_found_though_nobody_looked() -> None:
     with pytest.warns(hf.SolveWarning, match="non_finite"):
         slow = hf.solve(flow, overlaps=m0, events={"far": hf.HittingTime(1.0)}, **options)
     assert len(np.unique(quick.steps)) > 3
-    for field in ("status", "steps", "t_final", "overlaps"):
-        np.testing.assert_array_equal(getattr(quick, field), getattr(slow, field))
+    for name in ("status", "steps", "t_final", "overlaps"):
+        np.testing.assert_array_equal(getattr(quick, name), getattr(slow, name))

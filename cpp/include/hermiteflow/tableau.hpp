@@ -59,7 +59,7 @@ struct DormandPrince5 {
   static constexpr int dense_degree = 4;
   static constexpr int dense_order = 4;
   static constexpr bool adaptive = true;
-  static constexpr double share = 0.2;
+  static constexpr double share = 0.5;
   static constexpr bool has_second_error = false;
 
   static constexpr double c[dense_stages] = {0,         1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0,
