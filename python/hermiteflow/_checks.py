@@ -51,10 +51,15 @@ def array(value: object, name: str, shape: tuple[str | int, ...], *, finite: boo
     if raw.size == 0:
         raise ValueError(f"{name} must have shape {wanted} and not be empty, got {raw.shape}")
     result = np.ascontiguousarray(raw, dtype=np.float64)
-    if finite and not np.isfinite(result).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
-        raise ValueError(f"{name} must be finite, got {result[where]} at {where}")
+    if finite:
+        _finite(result, name)
     return result
+
+
+def _finite(values: Array, name: str) -> None:
+    if not np.isfinite(values).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise ValueError(f"{name} must be finite, got {values[where]} at {where}")
 
 
 def real(
@@ -124,8 +129,10 @@ def choice(value: object, name: str, options: Sequence[str]) -> str:
 
 def unit_rows(value: object, name: str, shape: tuple[str | int, ...]) -> tuple[Array, Array]:
     """Return rows and their norms, which must be 1 within `UNIT_TOLERANCE`."""
-    rows = array(value, name, shape)
+    rows = array(value, name, shape, finite=False)
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    if not np.isfinite(norms).all():
+        _finite(rows, name)
     worst = int(np.argmax(np.abs(norms - 1.0)))
     if abs(norms[worst] - 1.0) > UNIT_TOLERANCE:
         raise ValueError(

@@ -72,10 +72,16 @@ class Targets(Shown, ABC):
         out[:, : self.rank] = self.factor
         return out
 
+    @cached_property
+    def _pseudo(self) -> Array:
+        """L^+, shape (rank, k)."""
+        return np.asarray(np.linalg.pinv(self.factor))
+
     def squared_projection(self, overlaps: Array) -> Array:
         """|projection of w on span(V)|^2 = m^T G^+ m for each row m, shape (n,)."""
-        pseudo = np.linalg.pinv(self.factor)
-        inside = overlaps @ pseudo.T
+        if self.structure == "identity":
+            return np.asarray(np.einsum("ij,ij->i", overlaps, overlaps))
+        inside = overlaps @ self._pseudo.T
         back = inside @ self.factor.T
         if np.any(np.abs(back - overlaps) > 1e-6):
             row = int(np.argmax(np.max(np.abs(back - overlaps), axis=1)))
