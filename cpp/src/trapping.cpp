@@ -33,7 +33,7 @@ Trap::Trap(const Flow& flow) : flow_(flow) {
   if (flow.gram.kind == GramKind::identity || s.power < 1) return;
   ray_.assign(signs.size(), 1.0);
   sum_rows(signs);
-  helps_ = *std::max_element(above_.begin(), above_.end()) <= 0.0;
+  helps_ = *std::max_element(above_.begin(), above_.end()) <= 0.0 || coincide(signs);
   if (!whole || s.power < 2 || helps_) {
     ray_.clear();
     return;
@@ -179,6 +179,18 @@ bool Trap::holds(double a, const double* m, double level) const {
   if (flow_.gram.kind == GramKind::equiangular && flow_.gram.beta > 0.0 && equal_ && s.terms == 1)
     return sharp(m);
   return !ray_.empty() && in_cone(m, q);
+}
+
+// Is every positive off-diagonal element of s G s that of two index vectors that coincide?
+bool Trap::coincide(const std::vector<double>& signs) const {
+  if (flow_.gram.kind != GramKind::general) return false;
+  for (Index j = 0; j < k(); ++j)
+    for (Index l = 0; l < j; ++l) {
+      const double product = signs[static_cast<std::size_t>(j)] *
+                             signs[static_cast<std::size_t>(l)] * flow_.gram.matrix[j * k() + l];
+      if (product > 0.0 && product < 1.0 - 1e-15) return false;
+    }
+  return true;
 }
 
 // Condition (D).

@@ -246,3 +246,17 @@ def test_the_orthonormal_decay_is_the_exact_one(method: str) -> None:
     np.testing.assert_allclose(sol.trajectory, exact, rtol=1e-6)
     with pytest.raises(AssertionError):
         np.testing.assert_allclose(sol.trajectory, exact * (1 + 1e-5), rtol=1e-6)
+
+
+def test_index_vectors_that_coincide_are_one() -> None:
+    """By merging them this is G = I with b = (2, 1), where (B) decides."""
+    V = np.array([[1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.6, 0.8, 0.0]])
+    merged = hf.CorrelationFlow(hf.Orthonormal(k=2), hf.hermite(3), target_weights=[2.0, 1.0])
+    for targets in (hf.IndexVectors(V), hf.IndexVectors(gram=V @ V.T)):
+        flow = hf.CorrelationFlow(targets, hf.hermite(3))
+        for m, escapes in (([-0.01, -0.02], False), ([-0.01, 0.02], True), ([0.01, -0.02], True)):
+            sol = hf.solve(flow, overlaps=[[m[0], m[0], m[1]]])
+            one = hf.solve(merged, overlaps=[m])
+            assert sol.status[0] == one.status[0]
+            assert (sol.status[0] == hf.Status.converged) == escapes
+            np.testing.assert_allclose(sol.overlaps[0, 1:], one.overlaps[0], atol=1e-6)

@@ -37,6 +37,7 @@ class Trap {
                std::vector<double>& out) const;
   void find_ray(const std::vector<double>& signs);
   void sum_rows(const std::vector<double>& signs);
+  bool coincide(const std::vector<double>& signs) const;
   bool invariant(double ratio, double kappa) const;
   bool sharp(const double* m) const;
   bool in_cone(const double* m, double q) const;
