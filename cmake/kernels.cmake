@@ -15,14 +15,22 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64" AND NOT MSVC)
 endif()
 
 set(HERMITEFLOW_KERNELS "")
+set(HERMITEFLOW_OPTIMISE -O3)
+if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  set(HERMITEFLOW_OPTIMISE -O1)
+endif()
 foreach(isa IN LISTS HERMITEFLOW_ISAS)
   add_library(hermiteflow_kernels_${isa} OBJECT ${HERMITEFLOW_KERNEL_SOURCES})
   target_link_libraries(hermiteflow_kernels_${isa} PRIVATE hermiteflow_settings)
-  target_compile_definitions(hermiteflow_kernels_${isa} PRIVATE Eigen=Eigen_${isa} HF_ISA=${isa}
-    # lanes live in registers only where every operation on them is inlined
-    "EIGEN_STRONG_INLINE=__attribute__((always_inline)) inline")
+  target_compile_definitions(hermiteflow_kernels_${isa} PRIVATE Eigen=Eigen_${isa} HF_ISA=${isa})
+  if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+    target_compile_definitions(hermiteflow_kernels_${isa} PRIVATE HF_MAY_CALL)
+  else()  # lanes live in registers only where every operation on them is inlined
+    target_compile_definitions(hermiteflow_kernels_${isa} PRIVATE
+      "EIGEN_STRONG_INLINE=__attribute__((always_inline)) inline")
+  endif()
   target_compile_options(hermiteflow_kernels_${isa} PRIVATE
-    -O3 -falign-loops=64 -fno-math-errno -fno-trapping-math -ffp-contract=off
+    ${HERMITEFLOW_OPTIMISE} -falign-loops=64 -fno-math-errno -fno-trapping-math -ffp-contract=off
     # gcc 12 takes the undefined register of its own AVX-512 intrinsics for a mistake
     -Wno-uninitialized -Wno-maybe-uninitialized ${${isa}_flags})
   list(APPEND HERMITEFLOW_KERNELS $<TARGET_OBJECTS:hermiteflow_kernels_${isa}>)

@@ -13,8 +13,13 @@
 #define HF_ISA generic
 #endif
 
+#ifdef HF_MAY_CALL  // sanitizers: what is inlined everywhere takes them too long
+#define HF_INLINE inline
+#define HF_SURE
+#else
 #define HF_INLINE inline __attribute__((always_inline))
 #define HF_SURE __attribute__((always_inline))  // of a lambda
+#endif
 
 namespace hermiteflow::HF_ISA {
 
