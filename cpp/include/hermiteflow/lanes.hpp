@@ -62,41 +62,27 @@ struct Lane : LaneStorage<L> {
     else
       this->low = this->high = Lane<L / 2>(x);
   }
+  // A row is aligned for every instruction set, unless said otherwise.
+  template <bool aligned = true>
   HF_INLINE static Lane load(const double* row) {
     Lane x;
     if constexpr (single) {
-      x.part = Eigen::internal::pload<decltype(x.part)>(row);
+      constexpr int alignment = aligned ? Eigen::Aligned64 : Eigen::Unaligned;
+      x.part = Eigen::internal::ploadt<decltype(x.part), alignment>(row);
     } else {
-      x.low = Lane<L / 2>::load(row);
-      x.high = Lane<L / 2>::load(row + L / 2);
+      x.low = Lane<L / 2>::template load<aligned>(row);
+      x.high = Lane<L / 2>::template load<aligned>(row + L / 2);
     }
     return x;
   }
+  template <bool aligned = true>
   HF_INLINE void store(double* row) const {
     if constexpr (single) {
-      Eigen::internal::pstore(row, this->part);
+      constexpr int alignment = aligned ? Eigen::Aligned64 : Eigen::Unaligned;
+      Eigen::internal::pstoret<double, decltype(this->part), alignment>(row, this->part);
     } else {
-      this->low.store(row);
-      this->high.store(row + L / 2);
-    }
-  }
-  // The same wherever the row lies.
-  HF_INLINE static Lane load_any(const double* row) {
-    Lane x;
-    if constexpr (single) {
-      x.part = Eigen::internal::ploadu<decltype(x.part)>(row);
-    } else {
-      x.low = Lane<L / 2>::load_any(row);
-      x.high = Lane<L / 2>::load_any(row + L / 2);
-    }
-    return x;
-  }
-  HF_INLINE void store_any(double* row) const {
-    if constexpr (single) {
-      Eigen::internal::pstoreu(row, this->part);
-    } else {
-      this->low.store_any(row);
-      this->high.store_any(row + L / 2);
+      this->low.template store<aligned>(row);
+      this->high.template store<aligned>(row + L / 2);
     }
   }
   // F::of for each register of the arguments.

@@ -61,7 +61,7 @@ struct Product {
   void copy(const double* from, Index length, Index width, double* to) const {
     for (Index q = 0; q < length; ++q, from += columns, to += wide) {
       if (width == wide) {
-        for (int r = 0; r < registers; ++r) store<W>(to + r * W, Row::load_any(from + r * W));
+        for (int r = 0; r < registers; ++r) store<W>(to + r * W, Row::load<false>(from + r * W));
       } else {
         for (Index r = 0; r < wide; ++r) to[r] = r < width ? from[r] : 0.0;
       }
@@ -124,11 +124,11 @@ struct Product {
   }
   HF_INLINE void finish(Index at, Index row, bool first, const Row& sum) const {
     if (!first)
-      (Row::load_any(c + at) + sum).store_any(c + at);
+      (Row::load<false>(c + at) + sum).store<false>(c + at);
     else if (x != nullptr)
-      (s[row] * Row::load_any(x + at) + sum).store_any(c + at);
+      (s[row] * Row::load<false>(x + at) + sum).store<false>(c + at);
     else
-      sum.store_any(c + at);
+      sum.store<false>(c + at);
   }
 };
 
