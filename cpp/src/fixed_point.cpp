@@ -16,6 +16,22 @@ using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowM
 
 constexpr double rounding = 1e-9;  // eigenvalues above -rounding * scale count as not negative
 
+// A'(u). At |u| = 1, where it is infinite, 0: (z . v)^2 in (11) vanishes faster there.
+double arc_bend(double u, Index skip) {
+  const double square = u * u, outer = (1.0 - u) * (1.0 + u);
+  double derivative[arc_terms];
+  if (square < 0.25) {
+    for (Index i = 0; i < arc_terms; ++i)
+      derivative[i] = static_cast<double>(2 * (skip + i) + 1) * arc_series.of[skip + i];
+    return horner(derivative, arc_terms, square) * power_of(square, skip);
+  }
+  if (outer < 1e-15) return 0.0;
+  double lead = 0.0;
+  for (Index i = skip - 1; i >= 0; --i)
+    lead = lead * square + static_cast<double>(2 * i + 1) * arc_series.of[i];
+  return 1.0 / std::sqrt(outer) - lead;
+}
+
 // Numbers of negative eigenvalues of the symmetric matrix ((x, y), (y, z)).
 Index negative_of_two(double x, double y, double z) {
   const double determinant = x * z - y * y;
@@ -33,6 +49,7 @@ Landscape::Landscape(const Flow& flow, const double* outside, const Trap* trap)
 
 void Landscape::slopes(double u, double* first, double* second) const {
   const Slope& s = flow_.slope;
+  if (s.arc != 0.0) u = clamped(u);
   const double x = s.stride == 2 ? u * u : u, dx = s.stride == 2 ? 2.0 * u : 1.0;
   double value = 0.0, derivative = 0.0;
   for (Index i = s.terms - 1; i >= 0; --i) {
@@ -46,6 +63,9 @@ void Landscape::slopes(double u, double* first, double* second) const {
   }
   *first = power * value;
   *second = static_cast<double>(s.power) * before * value + power * derivative * dx;
+  if (s.arc == 0.0) return;
+  *first += s.arc * arc_at(u, s.arc_skip);
+  *second += s.arc * arc_bend(u, s.arc_skip);
 }
 
 double Landscape::field(double a, const double* m, double* g, double* curvature, double* pull,
@@ -108,17 +128,14 @@ double Landscape::speed(Index neuron, const double* m) const {
 }
 
 double Landscape::reach(double a, const double* m) const {
-  const Slope& s = flow_.slope;
-  if (s.terms == 1) return 0.0;
-  double square = 0.0, sum = 0.0;
+  if (flow_.slope.pure()) return 0.0;
+  double square = 0.0;
   for (Index j = 0; j < k(); ++j) square += m[j] * m[j];
-  const double size = std::sqrt(square), x = s.stride == 2 ? square : size;
-  for (Index i = s.terms - 1; i >= 0; --i) sum = sum * x + std::fabs(s.coefficients[i]);
-  return std::fabs(a) * weight_max_ * sum * std::pow(size, static_cast<double>(s.power));
+  return std::fabs(a) * weight_max_ * reach_of(flow_.slope, std::sqrt(square));
 }
 
 bool Landscape::vanished(double a, const double* m) const {
-  if (flow_.slope.terms == 1) return false;
+  if (flow_.slope.pure()) return false;
   double square = 0.0;
   for (Index j = 0; j < k(); ++j) {
     double first, second;

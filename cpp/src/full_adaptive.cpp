@@ -52,12 +52,8 @@ class Field {
   Vector g_;
 
   double floor2(double size) const {
-    const Slope& s = flow_.slope;
-    if (s.terms == 1) return 0.0;
-    double sum = 0.0;
-    const double x = s.stride == 2 ? size * size : size;
-    for (Index i = s.terms - 1; i >= 0; --i) sum = sum * x + std::fabs(s.coefficients[i]);
-    const double force = vanishing * weight_max_ * a_ * sum * std::pow(size, double(s.power));
+    if (flow_.slope.pure()) return 0.0;
+    const double force = vanishing * weight_max_ * a_ * reach_of(flow_.slope, size);
     return force * force;
   }
 };

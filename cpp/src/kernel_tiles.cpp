@@ -55,7 +55,7 @@ Index fixed(const Ask& ask) {
 Index pure_power(const Flow& flow) {
   for (Index j = 1; j < flow.gram.k; ++j)
     if (flow.target_weights[j] != flow.target_weights[0]) return 0;
-  return flow.slope.terms == 1 ? flow.slope.power : 0;
+  return flow.slope.pure() ? flow.slope.power : 0;
 }
 
 template <class T>

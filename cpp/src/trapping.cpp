@@ -5,6 +5,8 @@
 
 #include <Eigen/Dense>
 
+#include "hermiteflow/slope.hpp"
+
 namespace hermiteflow {
 
 namespace {
@@ -176,7 +178,7 @@ bool Trap::holds(double a, const double* m, double level) const {
   if (flow_.gram.kind == GramKind::identity) return true;
   if (!positive && !negative) return false;
   if (helps_ || k() == 1) return true;
-  if (flow_.gram.kind == GramKind::equiangular && flow_.gram.beta > 0.0 && equal_ && s.terms == 1)
+  if (flow_.gram.kind == GramKind::equiangular && flow_.gram.beta > 0.0 && equal_ && s.pure())
     return sharp(m);
   return !ray_.empty() && in_cone(m, q);
 }
@@ -216,11 +218,10 @@ bool Trap::in_cone(const double* m, double q) const {
     high = std::max(high, size);
   }
   const double ratio = low / high;
-  if (s.terms == 1) return ratio >= least_ratio_;
-  const double x = s.stride == 2 ? q : std::sqrt(q);
-  double rest = 0.0;
-  for (Index i = s.terms - 1; i >= 1; --i) rest = (rest + std::fabs(s.coefficients[i])) * x;
+  if (s.pure()) return ratio >= least_ratio_;
+  const double size = clamped(std::sqrt(q));
   const double lead = std::fabs(s.coefficients[0]);
+  const double rest = reach_of(s, size) / power_of(size, s.power) - lead;
   if (!(lead > rest)) return false;
   const double kappa = (lead + rest) / (lead - rest);
   for (int i = 0; i < 60; ++i)

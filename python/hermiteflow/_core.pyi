@@ -21,6 +21,8 @@ class FlowSpec:
         power: typing.SupportsInt | typing.SupportsIndex,
         stride: typing.SupportsInt | typing.SupportsIndex,
         coefficients: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        arc: typing.SupportsFloat | typing.SupportsIndex,
+        arc_skip: typing.SupportsInt | typing.SupportsIndex,
         signs: typing.Annotated[
             collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(4)"
         ],

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _checks, _core
+from ._activations import NAMES, Activation, named
 from .events import Converged, Event, HittingTime
 from .flows import CorrelationFlow
 from .links import Link
@@ -230,13 +231,37 @@ def _read_flow(ds: xr.Dataset, described: Mapping[str, Any]) -> CorrelationFlow:
 
 
 def _describe_link(link: Link) -> dict[str, Any]:
-    """Like pickle: the series says it all, a callable stays behind."""
-    return {"series": list(link.series), "remainder": link.remainder, "name": link.name}
+    """Like pickle: a name or the series says it all, a callable stays behind."""
+    return {
+        "polynomial": list(link.polynomial),
+        "parts": [
+            {"name": part.name, "factor": factor}
+            if part.named
+            else {
+                "name": part.name,
+                "factor": factor,
+                "series": list(part.series),
+                "beyond": list(part.beyond),
+            }
+            for part, factor in link.parts
+        ],
+        "name": link.name,
+    }
 
 
 def _read_link(described: Mapping[str, Any]) -> Link:
-    remainder = _checks.real(described["remainder"], "remainder", low=0.0)
-    return Link(tuple(described["series"]), remainder, str(described["name"]))
+    parts = tuple(
+        (_read_part(part), _checks.real(part["factor"], "factor")) for part in described["parts"]
+    )
+    return Link(tuple(described["polynomial"]), parts, str(described["name"]))
+
+
+def _read_part(described: Mapping[str, Any]) -> Activation:
+    if "series" not in described:
+        return named(_checks.choice(described["name"], "name", NAMES))
+    series = _checks.array(described["series"], "series", ("degree + 1",))
+    even, odd = (_checks.real(x, "beyond", low=0.0) for x in described["beyond"])
+    return Activation(str(described["name"]), tuple(series.tolist()), (even, odd))
 
 
 # ------------------------------------------------------------------ options

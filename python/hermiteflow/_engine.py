@@ -65,7 +65,7 @@ def make_request(
 def check_series(flow: CorrelationFlow, rtol: float) -> None:
     """Refuse a truncated series of psi' whose bound is above the tolerance."""
     tail = flow.interaction.tail
-    scale = float(np.max(np.abs(flow._slope[2])))
+    scale = float(np.max(np.abs(flow._slope.coefficients)))
     if tail > max(rtol, 1e-13) * scale:
         beyond = f"{tail / scale:.2g} (relative)" if scale > 0.0 else f"{tail:.2g} and no term"
         raise ValueError(
@@ -76,7 +76,9 @@ def check_series(flow: CorrelationFlow, rtol: float) -> None:
 
 def check_scale(flow: CorrelationFlow, layer: Array | None) -> None:
     """Refuse forces so weak that their squares underflow; too strong ones are a status."""
-    size = float(np.max(np.abs(flow._slope[2]))) * float(np.max(np.abs(flow.target_weights)))
+    size = float(np.max(np.abs(flow._slope.coefficients))) * float(
+        np.max(np.abs(flow.target_weights))
+    )
     weights = np.abs(layer) if layer is not None else np.ones(1)
     weak = (weights > 0.0) & (weights < (WEAKEST / size if size > 0.0 else 0.0))
     if np.any(weak):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+from numpy.polynomial import polynomial as poly
 from numpy.typing import ArrayLike
 
 from . import _checks, _core
+from ._arcsine import arcsine
 from ._checks import Array
 from ._display import Card, Shown, spread
 from ._hessian import Hessian, hessian
@@ -78,6 +81,11 @@ class CorrelationFlow(Shown):
         object.__setattr__(self, "link", link)
         object.__setattr__(self, "student", student)
         object.__setattr__(self, "interaction", Interaction(link, student))
+        if any(part.name == "sign" and part.named for part, _ in (student or link).parts):
+            raise ValueError(
+                "student must have a derivative, got a link with 'sign', whose gradient is zero "
+                "almost everywhere: no flow follows it; as the teacher's link it is welcome"
+            )
         layer: Array | None = None
         if second_layer is not None:
             values = np.asarray(second_layer)
@@ -218,27 +226,27 @@ class CorrelationFlow(Shown):
         return hessian(self.targets.factor, first, second, m, d)
 
     @cached_property
-    def _slope(self) -> tuple[int, int, Array, tuple[float, float, float, float]]:
-        """psi'(u) = u^power P(u^stride), and its signs near 0, as C++ takes them."""
-        series = self.interaction.coefficients
-        slope = series[1:] * np.arange(1, series.size)
+    def _slope(self) -> _Slope:
+        """What C++ takes as psi'."""
+        polynomial, arc, _, skip = self.interaction.closed
+        slope = polynomial[1:] * np.arange(1, polynomial.size)
         nonzero = np.flatnonzero(slope)
         if nonzero.size == 0:
-            return 1, 1, np.zeros(1), (0.0, math.inf, 0.0, math.inf)
+            return _Slope(1, 1, np.zeros(1), 0.0, 0, (0.0, math.inf, 0.0, math.inf))
         power = int(nonzero[0])
         rest = slope[power : int(nonzero[-1]) + 1]
-        right, left = _first_roots(rest)
+        right, left = _first_roots(rest) if arc == 0.0 else _safe_reach(rest, power, arc, skip)
         sign = float(np.sign(rest[0]))
         signs = (sign, right, sign * (-1.0) ** power, left)
+        stride = 1
         if rest.size > 1 and not np.any(rest[1::2]):
-            return power, 2, np.ascontiguousarray(rest[::2]), signs
-        return power, 1, np.ascontiguousarray(rest), signs
+            stride, rest = 2, rest[::2]
+        return _Slope(power, stride, np.ascontiguousarray(rest), arc, skip // 2, signs)
 
     @property
     def core(self) -> _core.FlowSpec:
         """What C++ sees of the flow; built anew for each call, never kept."""
         targets = self.targets
-        power, stride, coefficients, signs = self._slope
         general = targets.structure == "general"
         return _core.FlowSpec(
             kind=_KINDS[targets.structure],
@@ -246,12 +254,39 @@ class CorrelationFlow(Shown):
             beta=float(getattr(targets, "beta", 0.0)),
             matrix=targets.gram if general else None,
             factor=np.ascontiguousarray(targets.factor) if general else None,
-            power=power,
-            stride=stride,
-            coefficients=coefficients,
-            signs=signs,
+            **self._slope._asdict(),
             target_weights=self.target_weights,
         )
+
+
+class _Slope(NamedTuple):
+    """psi'(u) = u^power P(u^stride) + arc A(u), and its signs near 0.
+
+    A is asin without the first `arc_skip` terms of its Taylor series. `signs` holds the sign of
+    psi' on (0, reach) and the reach, then both for (-reach, 0).
+    """
+
+    power: int
+    stride: int
+    coefficients: Array
+    arc: float
+    arc_skip: int
+    signs: tuple[float, float, float, float]
+
+
+def _safe_reach(rest: Array, power: int, arc: float, skip: int) -> tuple[float, float]:
+    """Distances from 0 up to which psi' keeps its signs: up to there no terms can cancel."""
+    u = np.linspace(0.0, 1.0, 4097)[1:]
+    arcs = arc * arcsine(u, 0, skip - 1) / u**power
+    out = []
+    for side in (1.0, -1.0):
+        terms = rest * side ** np.arange(rest.size)
+        # A is odd with positive terms; against the sign of the first term they all count
+        against = max(0.0, -np.sign(rest[0] * arc) * side ** (power + 1)) * np.abs(arcs)
+        against = against + np.abs(poly.polyval(u, np.where(terms * rest[0] < 0.0, terms, 0.0)))
+        lost = np.flatnonzero(against >= abs(rest[0]))
+        out.append(math.inf if lost.size == 0 else float(u[lost[0]]) - u[0])
+    return out[0], out[1]
 
 
 def _first_roots(coefficients: Array) -> tuple[float, float]:

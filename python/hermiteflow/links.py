@@ -1,4 +1,4 @@
-"""Link functions: a Hermite series of normalised coefficients, and the function itself.
+"""Link functions: sums of Hermite polynomials and of functions known by name or as callables.
 
 Knows nothing of interactions, targets or flows.
 """
@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.polynomial import hermite_e, legendre
+from numpy.polynomial import hermite_e
 from numpy.typing import ArrayLike
 
 from . import _checks, _display
+from ._activations import NAMES, Activation, named, projected
 from ._checks import Array
 
 #: A coefficient below this share of the norm counts as zero.
 NEGLIGIBLE = 1e-12
-#: Highest degree of a link that is given as a function.
-MAX_DEGREE = 128
 
-Function = Callable[[Array], Array]
+Part = tuple[Activation, float]
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,14 +31,14 @@ class Link(_display.Shown):
 
     Made by `hermite`, `polynomial` or `link`, and by sums and multiples of links. Equal and
     hashed by content; picklable (a link made from a callable is evaluated through its Hermite
-    series after unpickling).
+    series after unpickling, one known by name as before).
 
     Parameters
     ----------
-    series : tuple of float
-        Normalised Hermite coefficients c_0, c_1, ...
-    remainder : float
-        E sigma'(X)^2 - sum_p p c_p^2 over the series, 0 for a polynomial.
+    polynomial : tuple of float
+        Normalised Hermite coefficients of the polynomial part.
+    parts : tuple of (Activation, float)
+        Other functions, and their factors.
     name : str
         How the link is shown.
 
@@ -54,20 +54,29 @@ class Link(_display.Shown):
     3
     >>> sigma.coefficients(5)
     array([0. , 0. , 0. , 1. , 0. , 0.2])
+    >>> (hf.link("relu") + 0.5 * hf.hermite(3)).without(1).information_exponent
+    2
     """
 
-    series: tuple[float, ...]
-    remainder: float = 0.0
-    name: str = field(default="", compare=False)
-    function: Function | None = field(default=None, compare=False, repr=False)
+    polynomial: tuple[float, ...]
+    parts: tuple[Part, ...] = ()
+    name: str = ""
 
     def __post_init__(self) -> None:
-        values = _checks.array(self.series, "series", ("degree + 1",))
-        object.__setattr__(self, "series", tuple(float(c) for c in values))
+        values = _checks.array(self.polynomial, "polynomial", ("degree + 1",))
+        object.__setattr__(self, "polynomial", tuple(float(c) for c in values))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Link):
+            return NotImplemented
+        return (self.polynomial, self.parts) == (other.polynomial, other.parts)
+
+    def __hash__(self) -> int:
+        return hash((self.polynomial, self.parts))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the callable behind: it may not be picklable, and the series says it all."""
-        return {**self.__dict__, "function": None}
+        """Leave out what is computed again."""
+        return {key: self.__dict__[key] for key in ("polynomial", "parts", "name")}
 
     @property
     def _label(self) -> str:
@@ -87,6 +96,21 @@ class Link(_display.Shown):
     def _formula(self) -> str:
         return _display.series(self.significant(), "h_{}".format)
 
+    @cached_property
+    def series(self) -> tuple[float, ...]:
+        """Normalised Hermite coefficients c_0, c_1, ... as far as they are kept."""
+        size = max(len(self.polynomial), *(len(part.series) for part, _ in self.parts), 1)
+        total = np.zeros(size)
+        for part, factor in self.parts:
+            total[: len(part.series)] += factor * part.coefficients
+        total[: len(self.polynomial)] += self.polynomial
+        return tuple(total.tolist())
+
+    @property
+    def remainder(self) -> float:
+        """Bound on E sigma'(X)^2 - sum_p p c_p^2 over the series; 0 for a polynomial."""
+        return sum(abs(f) * math.sqrt(sum(part.beyond)) for part, f in self.parts) ** 2
+
     @property
     def norm(self) -> float:
         """The norm sqrt(E sigma(X)^2) of the series."""
@@ -103,8 +127,22 @@ class Link(_display.Shown):
         values[np.abs(values) <= NEGLIGIBLE * self.norm] = 0.0
         return values
 
+    def kept(self) -> Array:
+        """Return the significant coefficients and, of named functions, the small ones at the end.
+
+        They count beside another link's that decay slowly; of a callable they are noise.
+        """
+        values = self.significant()
+        if self.parts and all(part.named for part, _ in self.parts):
+            end = int(np.flatnonzero(np.append(1.0, values))[-1])
+            values[end:] = self.series[end:]
+        return values
+
     def coefficients(self, degree: int) -> Array:
         """Return normalised Hermite coefficients c_0..c_degree, shape (degree + 1,).
+
+        Of named functions they are right to 1e-15 of the largest; "relu" and "sign" are known up
+        to degree 640, all others to where they vanish within rounding.
 
         Raises
         ------
@@ -136,66 +174,69 @@ class Link(_display.Shown):
         >>> import hermiteflow as hf
         >>> hf.polynomial([0, 0, 0, 1]).without(1) == hf.hermite({3: 6**0.5})
         True
+        >>> hf.link("erf").without(1).information_exponent
+        3
         """
         gone = {_checks.integer(p, "degrees", low=0) for p in degrees}
-        series = tuple(0.0 if p in gone else c for p, c in enumerate(self.series))
-        label = f"{self.name or self._formula()} without {', '.join(map(str, sorted(gone)))}"
-        removed = Link(tuple(c if p in gone else 0.0 for p, c in enumerate(self.series)))
-        function = self.function
-        kept = None if function is None else lambda x: function(x) - removed(x)
-        return replace(self, series=series, function=kept, name=label if self.remainder > 0 else "")
+        most = max((p for p in gone if p <= self.degree), default=0)
+        kept = np.zeros(max(len(self.polynomial), most + 1))
+        kept[: len(self.polynomial)] = self.polynomial
+        for p in gone & set(range(most + 1)):
+            others = Link((0.0,), self.parts).series
+            kept[p] = -others[p] if p < len(others) else 0.0
+        label = ""
+        if self.parts:
+            label = f"{_bracketed(self._label)} without {', '.join(map(str, sorted(gone)))}"
+        return Link(tuple(kept), self.parts, label)
 
     def __call__(self, x: ArrayLike) -> Array:
         """Return sigma(x), of the shape of x."""
         points = np.asarray(x, dtype=np.float64)
-        if self.function is not None:
-            return np.asarray(self.function(points), dtype=np.float64)
-        return _evaluate(np.array(self.series), points)
+        total = _evaluate(np.array(self.polynomial), points)
+        for part, factor in self.parts:
+            if part.function is not None:
+                total = total + factor * part.function(points)
+            else:
+                total = total + factor * _evaluate(part.coefficients, points)
+        return np.asarray(total, dtype=np.float64)
 
     def derivative(self, x: ArrayLike) -> Array:
         """Return sigma'(x), of the shape of x.
 
         A link made from a callable is differentiated by a central difference of order 6.
+
+        Raises
+        ------
+        ValueError
+            If "sign" is part of the link: it jumps.
         """
         points = np.asarray(x, dtype=np.float64)
-        if self.function is not None:
-            h = 1e-2
-            weights = ((1, 45.0), (2, -9.0), (3, 1.0))
-            total = np.zeros_like(points)
-            for j, weight in weights:
-                total = total + weight * (self(points + j * h) - self(points - j * h))
-            return total / (60.0 * h)
-        return _evaluate(self._derivative_series(), points)
-
-    def _derivative_series(self) -> Array:
-        """Hermite coefficients of sigma': h_p' = sqrt(p) h_(p-1)."""
-        series = np.array(self.series)
-        return (series * np.sqrt(np.arange(series.size)))[1:] if series.size > 1 else np.zeros(1)
+        total = _evaluate(_slope_series(np.array(self.polynomial)), points)
+        for part, factor in self.parts:
+            total = total + factor * _derivative(part, points)
+        return np.asarray(total)
 
     def __add__(self, other: Link) -> Link:
         if not isinstance(other, Link):
             return NotImplemented
-        size = max(len(self.series), len(other.series))
-        left, right = np.zeros(size), np.zeros(size)
-        left[: len(self.series)] = self.series
-        right[: len(other.series)] = other.series
-        remainder = (math.sqrt(self.remainder) + math.sqrt(other.remainder)) ** 2
-        function: Function | None = None
-        if self.function is not None or other.function is not None:
-            function = lambda x: self(x) + other(x)  # noqa: E731
-        name = f"{self.name} + {other.name}" if self.name and other.name else ""
-        return Link(tuple(left + right), remainder, name, function)
+        polynomial = np.zeros(max(len(self.polynomial), len(other.polynomial)))
+        factors: dict[Activation, float] = {}
+        for link in (self, other):
+            polynomial[: len(link.polynomial)] += link.polynomial
+            for part, factor in link.parts:
+                factors[part] = factors.get(part, 0.0) + factor
+        parts = tuple((part, factor) for part, factor in factors.items() if factor != 0.0)
+        name = f"{self._label} + {other._label}" if parts or (self.name and other.name) else ""
+        return Link(tuple(polynomial), parts, name.replace("+ -", "- "))
 
     def __mul__(self, factor: float) -> Link:
         if not isinstance(factor, int | float | np.floating | np.integer):
             return NotImplemented
         scale = _checks.real(factor, "factor")
-        function: Function | None = None
-        if self.function is not None:
-            function = lambda x: scale * self(x)  # noqa: E731
-        name = f"{scale:g} ({self.name})" if self.name else ""
-        series = tuple(scale * c for c in self.series)
-        return Link(series, scale**2 * self.remainder, name, function)
+        parts = tuple((part, scale * f) for part, f in self.parts if scale != 0.0)
+        sign = "-" if scale == -1.0 else ("" if scale == 1.0 else f"{scale:g} ")
+        name = f"{sign}{_bracketed(self.name)}" if self.name else ""
+        return Link(tuple(scale * c for c in self.polynomial), parts, name)
 
     __rmul__ = __mul__
 
@@ -204,6 +245,32 @@ class Link(_display.Shown):
 
     def __sub__(self, other: Link) -> Link:
         return self + (-other)
+
+
+def _bracketed(label: str) -> str:
+    return f"({label})" if " " in label else label
+
+
+def _derivative(part: Activation, x: Array) -> Array:
+    """Return the derivative of a part at x."""
+    if part.slope is not None:
+        return part.slope(x)
+    if part.named:
+        raise ValueError(
+            f"link must have a derivative, got one with {part.name!r}, which jumps at 0"
+        )
+    if part.function is None:
+        return _evaluate(_slope_series(part.coefficients), x)
+    h = 1e-2
+    total = np.zeros_like(x)
+    for j, weight in ((1, 45.0), (2, -9.0), (3, 1.0)):
+        total = total + weight * (part.function(x + j * h) - part.function(x - j * h))
+    return total / (60.0 * h)
+
+
+def _slope_series(series: Array) -> Array:
+    """Hermite coefficients of sigma': h_p' = sqrt(p) h_(p-1)."""
+    return (series * np.sqrt(np.arange(series.size)))[1:] if series.size > 1 else np.zeros(1)
 
 
 def _evaluate(series: Array, x: Array) -> Array:
@@ -268,79 +335,48 @@ def polynomial(coefficients: Sequence[float]) -> Link:
     return Link(tuple(series * scale))
 
 
-def link(function: Link | Callable[[Array], ArrayLike]) -> Link:
-    """Return the link of a vectorised real function, by Gauss-Legendre quadrature.
+def link(function: str | Link | Callable[[Array], ArrayLike]) -> Link:
+    """Return the link of a function: one known by name, or any vectorised real callable.
 
-    The function may have kinks at multiples of 1/8. Coefficients are found up to degree 128.
+    Known by name are "relu", "erf" (erf(x/sqrt 2)), "tanh", "sigmoid", "softplus", "gelu", "silu",
+    "sign", "cos", "sin" and "exp", with their coefficients to rounding; "relu" and "sign", whose
+    series converge slowly, have interactions with themselves in closed form.
+
+    Of a callable, which may have kinks at multiples of 1/8, coefficients are found up to degree
+    128 by Gauss-Legendre quadrature. Kinks make psi' converge slowly, and solvers refuse what is
+    not known to their tolerance: write max(x, 0) + 0.1 min(x, 0) as a sum, say,
+    ``0.9 * hf.link("relu") + 0.1 * hf.hermite(1)``.
 
     Raises
     ------
     TypeError
-        If `function` is neither callable nor a link.
+        If `function` is neither text, callable nor a link.
     ValueError
-        If it does not return finite values of the shape of its argument, or if it has features
-        that the quadrature does not resolve.
+        If the name is not known; if a callable does not return finite values of the shape of its
+        argument, or has features that the quadrature does not resolve.
+
+    References
+    ----------
+    docs/mathematics, section 2.
 
     Examples
     --------
     >>> import numpy as np, hermiteflow as hf
+    >>> hf.link("relu").coefficients(4).round(6)
+    array([ 0.398942,  0.5     ,  0.282095,  0.      , -0.081434])
     >>> sine = hf.link(np.sin)
     >>> bool(np.isclose(sine.coefficients(1)[1], np.exp(-0.5)))
     True
     """
     if isinstance(function, Link):
         return function
-    if not callable(function):
+    if isinstance(function, str):
+        part = named(_checks.choice(function, "function", NAMES))
+    elif callable(function):
+        part = projected(function, getattr(function, "__name__", "function"))
+    else:
         raise TypeError(
-            f"function must be a Link or a vectorised callable, got {_checks.describe(function)}"
+            "function must be a name, a Link or a vectorised callable, "
+            f"got {_checks.describe(function)}"
         )
-    series, remainder = _project(function, panel=0.125)
-    coarse, _ = _project(function, panel=0.25)
-    norm = float(np.linalg.norm(series))
-    defect = float(np.max(np.abs(series - coarse)))
-    if defect > 1e-9 * max(norm, 1e-300):
-        raise ValueError(
-            f"function must be resolved by panels of width 1/8, got coefficients that change by "
-            f"{defect:.1e} between two quadratures (norm {norm:.3g})"
-        )
-    significant = np.flatnonzero(np.abs(series) > 1e-16 * norm)
-    series = series[: int(significant[-1]) + 1] if significant.size else series[:1]
-    tail = remainder - float(np.sum(np.arange(series.size) * series**2))
-    tail = tail if tail > 1e-12 * max(remainder, 1e-300) else 0.0
-    name = getattr(function, "__name__", "function")
-    return Link(tuple(series), tail, name, lambda x: np.asarray(function(x), dtype=np.float64))
-
-
-def _project(function: Callable[[Array], ArrayLike], panel: float) -> tuple[Array, float]:
-    """Coefficients up to MAX_DEGREE, and E sigma'(X)^2."""
-    order, reach = 16, 32.0
-    nodes, weights = legendre.leggauss(order)
-    edges = np.arange(-reach, reach, panel)
-    x = edges[:, None] + 0.5 * panel * (1.0 + nodes)
-    value = np.asarray(function(x))
-    if value.shape != x.shape or value.dtype.kind not in "fiub":
-        raise ValueError(
-            f"function must be vectorised and real: for shape {x.shape} it returned "
-            f"shape {value.shape} and dtype {value.dtype}"
-        )
-    value = value.astype(np.float64)
-    density = np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
-    inner = np.abs(x) < 8.0
-    if not np.isfinite(value[inner]).all():
-        raise ValueError("function must be finite on [-8, 8], got NaN or inf there")
-    with np.errstate(over="ignore", invalid="ignore"):
-        weight = np.where(np.isfinite(value), density * (0.5 * panel) * weights, 0.0)
-    value = np.where(np.isfinite(value), value, 0.0)
-    # derivative of the interpolant on each panel
-    basis = legendre.legvander(nodes, order - 1)
-    slope = np.stack(
-        [legendre.legval(nodes, legendre.legder(row)) for row in np.eye(order)], axis=1
-    )
-    derivative = value @ (slope @ np.linalg.inv(basis)).T * (2.0 / panel)
-    series = np.empty(MAX_DEGREE + 1)
-    before, here = np.zeros_like(x), np.ones_like(x)
-    for p in range(MAX_DEGREE + 1):
-        if p > 0:
-            before, here = here, (x * here - math.sqrt(p - 1) * before) / math.sqrt(p)
-        series[p] = np.sum(weight * value * here)
-    return series, float(np.sum(weight * derivative**2))
+    return Link((0.0,), ((part, 1.0),), part.name)

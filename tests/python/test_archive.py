@@ -92,7 +92,7 @@ def test_layers_and_students_return(layers: dict[str, Any], tmp_path: Path) -> N
 
 def test_a_link_from_a_callable_returns_as_by_pickle(tmp_path: Path) -> None:
     link = hf.link(lambda x: np.sin(2.0 * x)).without(1)
-    assert link.function is not None
+    assert link.parts[0][0].function is not None
     flow = hf.CorrelationFlow(TARGETS["orthonormal"], link, student=0.1 * link + hf.hermite(4))
     sol = make(TARGETS["orthonormal"], flow=flow, t_end=5.0)
     again = hf.load(sol.save(tmp_path / "run.nc"))
@@ -100,7 +100,7 @@ def test_a_link_from_a_callable_returns_as_by_pickle(tmp_path: Path) -> None:
     pickled = pickle.loads(pickle.dumps(flow))
     assert again.flow == pickled
     assert again.flow.link.name == pickled.link.name == link.name
-    assert again.flow.link.function is None
+    assert again.flow.link.parts[0][0].function is None
     the_same(make(TARGETS["orthonormal"], flow=again.flow, t_end=5.0), sol)
 
 
@@ -167,7 +167,7 @@ def test_the_dataset_is_labelled(full: hf.Solution) -> None:
     assert np.shares_memory(ds.trajectory.values, full.trajectory)
     described = json.loads(ds.attrs["flow"])
     assert described["targets"] == {"type": "Orthonormal", "k": 3}
-    assert described["link"]["series"] == [0.0, 0.0, 0.0, 1.0]
+    assert described["link"]["polynomial"] == [0.0, 0.0, 0.0, 1.0]
     assert json.loads(ds.attrs["run"])["method"] == "tsit5"
     assert f"hermiteflow {hf.__version__}" == ds.attrs["source"]
 

@@ -119,8 +119,20 @@ EDITS: dict[str, tuple[Callable[[Any], None], str]] = {
     "flow": (edit_flow(lambda x: x.update(type="os.system")), "a flow of type 'os.system'"),
     "targets": (edit_flow(lambda x: x["targets"].update(type="eval")), "targets of type 'eval'"),
     "k": (edit_flow(lambda x: x.update(targets={"type": "Orthonormal", "k": 2})), "target_weights"),
-    "series": (edit_flow(lambda x: x["link"].update(series=["a"])), "series must hold real"),
-    "remainder": (edit_flow(lambda x: x["link"].update(remainder=-1.0)), "remainder must be"),
+    "polynomial": (edit_flow(lambda x: x["link"].update(polynomial=["a"])), "must hold real"),
+    "part": (edit_flow(lambda x: x["link"].update(parts=[{"name": "os"}])), "name must be one of"),
+    "factor": (
+        edit_flow(lambda x: x["link"].update(parts=[{"name": "relu", "factor": "1"}])),
+        "factor must be",
+    ),
+    "beyond": (
+        edit_flow(
+            lambda x: x["link"].update(
+                parts=[{"name": "f", "factor": 1.0, "series": [0.0, 1.0], "beyond": [-1.0, 0.0]}]
+            )
+        ),
+        "beyond must be",
+    ),
     "event": (
         edit_run(lambda x: x["options"].update(events={"a": {"type": "open", "file": "x"}})),
         "an event of type 'open'",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -18,7 +19,7 @@ NASTY = "<script>alert('x')</script>&\n"
 
 def _nasty_link() -> hf.Link:
     link = hf.link(np.tanh)
-    return hf.Link(link.series, link.remainder, NASTY + "long " * 50)
+    return replace(link, name=NASTY + "long " * 50)
 
 
 def _objects() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -13,6 +14,10 @@ LINKS = {
     "h4": hf.hermite(4),
     "h3 + h4 / 2": hf.hermite({3: 1.0, 4: 0.5}),
     "h3 - h5": hf.hermite({3: 1.0, 5: -0.6}),
+    "relu": hf.link("relu").without(1, 2),
+    "relu, p* = 2": hf.link("relu").without(1) + 0.5 * hf.hermite(3),
+    "tanh": hf.link("tanh").without(1),
+    "cos": hf.link("cos"),
 }
 SIZES = (2, 3, 5, 10, 50, 1000)
 
@@ -121,7 +126,61 @@ def test_the_flow_agrees_on_both_sides_of_the_critical_beta(name: str) -> None:
         assert np.all((sol.kind == "average") == stays)
 
 
-@pytest.mark.parametrize("name", ["h3", "h4", "h3 + h4 / 2"])
+def two_values(slope: Any, k: int, t: Any) -> tuple[Any, Any]:
+    """The beta and the overlap x at which (x, t x, ..., t x) is fixed: docs/mathematics."""
+    mp = mpmath.mp
+
+    def ratio(x: Any) -> Any:
+        y = t * x
+        gx, gy = slope(x), slope(y)
+        return (y * gx - x * gy) / ((x - y) * (gx + (k - 1) * gy))
+
+    def defect(x: Any) -> Any:
+        beta = ratio(x) / (1 + ratio(x))
+        gamma = beta / (1 + (k - 1) * beta)
+        total = x + (k - 1) * t * x
+        return (x * x + (k - 1) * (t * x) ** 2 - gamma * total**2) / (1 - beta) - 1
+
+    x = mp.findroot(defect, (mp.mpf("0.8"), mp.mpf(1)), solver="illinois")
+    return ratio(x) / (1 + ratio(x)), x
+
+
+@pytest.mark.parametrize(
+    ("link", "slope", "t"),
+    [
+        (
+            hf.link("relu").without(1, 2),
+            lambda u: (mpmath.asin(u) - u) / (2 * mpmath.pi),
+            (0.2, 0.35),
+        ),
+        (
+            hf.link("erf").without(1),
+            lambda u: 2 / (mpmath.pi * mpmath.sqrt(4 - u * u)) - 1 / mpmath.pi,
+            (0.25, 0.4),
+        ),
+        (hf.hermite(5), lambda u: 5 * u**4, (0.3, 0.5)),
+    ],
+    ids=["relu", "erf", "h5"],
+)
+def test_folds_of_closed_forms_by_mpmath(link: hf.Link, slope: Any, t: Any) -> None:
+    """beta of the family as a function of t = y/x is largest at the fold."""
+    k = 10
+    with mpmath.workdps(40):
+
+        def rate(at: Any) -> Any:
+            h = mpmath.mpf(10) ** -12
+            return (two_values(slope, k, at + h)[0] - two_values(slope, k, at - h)[0]) / (2 * h)
+
+        top = mpmath.findroot(rate, tuple(map(mpmath.mpf, t)), solver="anderson", tol=1e-30)
+        exact = float(two_values(slope, k, top)[0])
+        other = float(two_values(slope, k + 1, top)[0])
+    found, how = hf.fold_beta(link, k)
+    assert how == "vanish"
+    assert found == pytest.approx(exact, rel=1e-12)
+    assert found != pytest.approx(other, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["h3", "h4", "h3 + h4 / 2", "relu", "tanh"])
 def test_losses_are_equal_where_they_are_said_to_be(name: str) -> None:
     k = 8
     beta = hf.equal_loss_beta(LINKS[name], k)

@@ -23,6 +23,26 @@ struct Sums {
   }
 };
 
+// c_0 + c_1 x + ... : by Horner's rule, four sums side by side where there are many terms.
+template <int L>
+HF_INLINE Lane<L> polynomial(const double* c, Index terms, const Lane<L>& x) {
+  if (terms < 8) {
+    Lane<L> sum = c[terms - 1];
+    for (Index i = terms - 2; i >= 0; --i) sum = madd(sum, x, c[i]);
+    return sum;
+  }
+  const Lane<L> square = x * x, y = square * square;
+  Index i = terms & ~Index{3};
+  Lane<L> sums[4];
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) sums[j] = i + j < terms ? c[i + j] : 0.0;
+  for (i -= 4; i >= 0; i -= 4) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) sums[j] = madd(sums[j], y, c[i + j]);
+  }
+  return madd(madd(sums[3], x, sums[2]), square, madd(sums[1], x, sums[0]));
+}
+
 // psi'(u) = c u^Q, a pure degree Q + 1, and equal target weights, which c takes in.
 template <int L, int Q>
 class PureSlope {
@@ -71,7 +91,7 @@ class PureSlope {
   }
 };
 
-// psi'(u) = u^power (c_0 + c_1 x + ...), x = u^stride, by Horner's rule, and any target weights.
+// psi'(u) = u^power (c_0 + c_1 x + ...), x = u^stride, and any target weights.
 template <int L>
 class SeriesSlope {
  public:
@@ -99,17 +119,19 @@ class SeriesSlope {
   }
   void close(Sums<L>&) const {}
 
-  // What |psi'(u)| could be without cancellation, at |u|^2 = `square`; 0 for one term.
+  // What |psi'(u)| could be without cancellation, at |u|^2 = min(`square`, 1); 0 for one power.
   Row reach(const Row& square) const {
-    if (slope_.terms == 1) return 0.0;
-    const Row size = square.sqrt(), x = slope_.stride == 2 ? square : size;
+    if (slope_.pure()) return 0.0;
+    const Row inside = square.min(1.0), size = inside.sqrt();
+    const Row x = slope_.stride == 2 ? inside : size;
     Row sum = 0.0;
     for (Index i = slope_.terms - 1; i >= 0; --i) {
       const double c = slope_.coefficients[i];
       sum = madd(sum, x, c < 0 ? -c : c);
     }
     for (Index i = 0; i < slope_.power; ++i) sum *= size;
-    return sum;
+    if (slope_.arc == 0.0) return sum;
+    return madd(slope_.arc < 0 ? -slope_.arc : slope_.arc, arcsine(size), sum);
   }
 
  private:
@@ -117,14 +139,35 @@ class SeriesSlope {
   const double* b_;
 
   HF_INLINE Row operator()(const Row& u) const {
-    const double* c = slope_.coefficients;
-    Row sum = c[slope_.terms - 1];
-    if (slope_.terms > 1) {
-      const Row x = slope_.stride == 2 ? u * u : u;
-      for (Index i = slope_.terms - 2; i >= 0; --i) sum = madd(sum, x, c[i]);
-    }
+    return slope_.arc == 0.0 ? series(u) : with_arc(u);
+  }
+  HF_INLINE Row series(const Row& u) const {
+    Row sum = polynomial(slope_.coefficients, slope_.terms, slope_.stride == 2 ? u * u : u);
     for (Index i = 0; i < slope_.power; ++i) sum *= u;
     return sum;
+  }
+  // Stages of Runge-Kutta methods overshoot |u| = 1, where asin ends.
+  __attribute__((noinline)) Row with_arc(const Row& u) const {
+    const Row inside = u.min(1.0).max(-1.0);
+    return madd(slope_.arc, arcsine(inside), series(inside));
+  }
+
+  // arc_at of slope.hpp by lanes: both of its formulas, in one pass over the coefficients
+  Row arcsine(const Row& u) const {
+    const double* c = arc_series.of;
+    const Index skip = slope_.arc_skip;
+    const Row size = u.abs(), square = u * u, half = madd(-0.5, size, 0.5);
+    const Row z = where_less(size, 0.5, square, half);
+    Row sum = polynomial(c + skip, arc_terms, z);
+    Row inner = size * sum, lead = 0.0;
+    for (Index i = skip - 1; i >= 0; --i) {
+      inner *= square;
+      sum = madd(sum, z, c[i]);
+      lead = madd(lead, square, c[i]);
+    }
+    const Row outer = madd(-2.0 * half.sqrt(), sum, half_pi) - size * lead;
+    const Row value = where_less(size, 0.5, inner, outer);
+    return where_less(u, 0.0, 0.0 - value, value);
   }
 };
 

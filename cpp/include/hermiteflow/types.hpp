@@ -38,16 +38,26 @@ struct Gram {
 // gram_panel), zero behind column k.
 inline constexpr Index gram_panel = 12;
 
-// psi'(u) = u^power (c_0 + c_1 x + ... ), x = u^stride, and what is known of its signs:
-// psi' keeps the sign sign_right on (0, reach_right) and sign_left on (-reach_left, 0).
+// psi'(u) = u^power (c_0 + c_1 x + ... ) + arc A(u), x = u^stride, A = asin without the first
+// arc_skip terms of its Taylor series: two ReLUs give arc = 1 / (2 pi). A is of a higher order at 0
+// than the series. What is known of the signs: psi' keeps the sign sign_right on (0, reach_right)
+// and sign_left on (-reach_left, 0).
 struct Slope {
   Index power;
   Index stride;
   Index terms;
   const double* coefficients;
+  double arc;
+  Index arc_skip;
   double sign_right, reach_right;
   double sign_left, reach_left;
+
+  bool pure() const { return terms == 1 && arc == 0.0; }  // one power of u
 };
+
+// Terms of the Taylor series of asin that reach rounding for |u| <= 1/2.
+inline constexpr Index arc_terms = 25;
+inline constexpr Index most_arc_skip = 320;
 
 // Where psi' vanishes away from 0, forces below this share of its terms count as zero: there the
 // flow comes to rest on a degenerate set, m . g = 0.

@@ -184,6 +184,8 @@ class PairCurve:
             if here[1] >= math.log(self.k):
                 return None
             value, gradient, size = self.equation(float(here[0]), float(here[1]))
+            if not np.isfinite(gradient).all():
+                return None
             matrix = np.array([gradient, normal])
             determinant = float(np.linalg.det(matrix))
             if abs(determinant) < 1e-14 * (np.abs(gradient).max() + 1e-300):

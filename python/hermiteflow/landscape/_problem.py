@@ -76,8 +76,9 @@ def series_of(psi: Interaction) -> Array:
         )
     if not is_complete(psi):
         raise ValueError(
-            f"link must have a series of psi' that is complete to {_TAIL:g}, got one that leaves "
-            f"out up to {psi.tail:.2g}; find_fixed_points has no such need"
+            f"link must have a series of psi' that is complete to {_TAIL:g}, got "
+            + ("one with no end" if psi.singular else f"one that leaves out up to {psi.tail:.2g}")
+            + "; find_fixed_points has no such need"
         )
     return coefficients
 
@@ -86,7 +87,7 @@ def is_complete(psi: Interaction) -> bool:
     """Whether psi' is known by its series to 1e-13 of its largest coefficient."""
     coefficients = psi.coefficients
     scale = np.max(np.abs(coefficients * np.arange(coefficients.size)), initial=0.0)
-    return bool(psi.tail <= _TAIL * scale)
+    return bool(psi.tail <= _TAIL * scale) and not psi.singular
 
 
 def problem_of(flow: CorrelationFlow) -> Problem:

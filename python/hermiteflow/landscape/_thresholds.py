@@ -254,7 +254,9 @@ def _first(curve: PairCurve) -> Place:
     psi, k = curve.psi, curve.k
     pull = float(psi.derivative(0.0))
     if pull == 0.0:
-        return curve.place(0.0, 0.0, np.array([0.0, 1.0]))
+        if math.isfinite(psi.derivative(1.0, order=2)):
+            return curve.place(0.0, 0.0, np.array([0.0, 1.0]))
+        return _first_beyond_a_kink(curve)
     towards = math.copysign(1.0, pull)
     reach = math.atan(math.sqrt(k - 1)) if towards > 0.0 else 0.5 * math.pi
     angles = towards * np.linspace(0.0, reach, 4001)[1:-1]
@@ -269,6 +271,31 @@ def _first(curve: PairCurve) -> Place:
             "meets no fixed point but the average"
         )
     return start
+
+
+def _first_beyond_a_kink(curve: PairCurve) -> Place:
+    """Where the fixed point v_1 of beta = 0 has moved to at a small beta, if psi''(1) = inf.
+
+    psi' has a term sqrt(1 - u) then, a kink of the equation at v_1 itself: beta must be so large
+    that the overlap is not 1 within rounding.
+    """
+    for beta in (1e-7, 1e-5, 1e-3, 1e-2):
+        tau = curve.tau(beta)
+        angles = 10.0 * tau * np.linspace(-1.0, 1.0, 2001)
+        values = np.array([curve.equation(float(a), tau)[0] for a in angles])
+        crossing = np.flatnonzero(values[1:] * values[:-1] < 0.0)
+        if crossing.size == 0:
+            continue
+        nearest = int(crossing[np.argmin(np.abs(angles[crossing]))])
+        low, high = float(angles[nearest]), float(angles[nearest + 1])
+        rises = values[nearest] < 0.0
+        while (middle := 0.5 * (low + high)) not in (low, high):
+            below = (curve.equation(middle, tau)[0] < 0.0) == rises
+            low, high = (middle, high) if below else (low, middle)
+        place = curve.place(low, tau, np.array([0.0, 1.0]))
+        if place.x < 1.0 - 1e-14 and np.isfinite(place.tangent).all():
+            return place
+    raise ArithmeticError("the fixed point near v_1 was not found at betas from 1e-7 to 1e-2")
 
 
 def fold_beta(link: Link | Interaction, k: int) -> Fold:
@@ -340,10 +367,11 @@ def equal_loss_beta(link: Link | Interaction, k: int) -> float:
     def excess(place: Place) -> float:
         return place.loss - curve.average_loss(place.beta)
 
-    for before, after, length in branch.steps:
-        if excess(before) < 0.0 < excess(after):
-            return curve.locate(before, length, excess).beta
     end = branch.end
+    for before, after, length in branch.steps:
+        # where both meet, rounding decides which is higher
+        if excess(before) < 0.0 and excess(after) > 1e-14 * abs(after.loss):
+            return curve.locate(before, length, excess).beta
     if abs(end.x - end.y) < 1e-5:
         return end.beta
     side = "lower" if excess(end) < 0.0 else "higher"

@@ -1,0 +1,297 @@
+"""Functions that are no polynomials: values, Hermite series, and what lies beyond them.
+
+Named ones have closed forms or converge by the trapezoidal rule; any other is projected by
+Gauss-Legendre quadrature. Knows NumPy only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+from numpy.polynomial import legendre
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Function = Callable[[Array], Array]
+
+#: Highest degree of a named function's series, and of that of a callable.
+MAX_DEGREE, MAX_CALLABLE_DEGREE = 640, 128
+_DENSITY_0 = 1.0 / math.sqrt(2.0 * math.pi)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A function, its normalised Hermite coefficients, and the share of sigma' beyond them.
+
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`, or any for a callable.
+    series : tuple of float
+        c_0..c_P.
+    beyond : (even, odd)
+        Sums of p c_p^2 over even and over odd p > P.
+    named : bool
+        Whether it is one of `NAMES`, and so known without its callable.
+    function, slope : callable, optional
+        sigma and sigma'; without them the series stands in.
+    """
+
+    name: str
+    series: tuple[float, ...] = field(repr=False)
+    beyond: tuple[float, float]
+    named: bool = False
+    function: Function | None = field(default=None, compare=False, repr=False)
+    slope: Function | None = field(default=None, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[Callable[..., Activation], tuple[object, ...]]:
+        """Leave the callable behind: it may not be picklable, and the series says it all."""
+        if self.named:
+            return named, (self.name,)
+        return Activation, (self.name, self.series, self.beyond)
+
+    @property
+    def coefficients(self) -> Array:
+        """The series as an array, shape (P + 1,)."""
+        return np.array(self.series)
+
+    def left_out(self, degree: int) -> Array:
+        """Return the sums of p c_p^2 over even and over odd p > degree, shape (2,)."""
+        p = np.arange(len(self.series))
+        terms = np.where(p > degree, p * self.coefficients**2, 0.0)
+        even, odd = float(terms[::2].sum()), float(terms[1::2].sum())
+        return np.array([self.beyond[0] + even, self.beyond[1] + odd])
+
+
+# ------------------------------------------------------------------ closed forms
+
+
+def _at_zero(degree: int) -> Array:
+    """h_0(0)..h_degree(0): h_(q + 2)(0) = -sqrt((q + 1)/(q + 2)) h_q(0)."""
+    out = np.zeros(degree + 1)
+    even = np.arange(0, degree - 1, 2)
+    out[::2] = np.cumprod(np.concatenate([[1.0], -np.sqrt((even + 1.0) / (even + 2.0))]))
+    return out
+
+
+def _relu_series() -> Array:
+    """From relu'' = delta: sqrt(p (p - 1)) c_p = phi(0) h_(p - 2)(0)."""
+    p = np.arange(2, MAX_DEGREE + 1)
+    tail = _DENSITY_0 * _at_zero(MAX_DEGREE - 2) / np.sqrt(p * (p - 1.0))
+    return np.concatenate([[_DENSITY_0, 0.5], tail])
+
+
+def _sign_series() -> Array:
+    """From sign' = 2 delta: sqrt(p) c_p = 2 phi(0) h_(p - 1)(0)."""
+    p = np.arange(1, MAX_DEGREE + 1)
+    return np.concatenate([[0.0], 2.0 * _DENSITY_0 * _at_zero(MAX_DEGREE - 1) / np.sqrt(p)])
+
+
+def _erf_series() -> Array:
+    """From sigma' = sqrt(2/pi) exp(-x^2/2): sqrt(p) c_p = pi^(-1/2) 2^(-(p-1)/2) h_(p - 1)(0)."""
+    p = np.arange(1, MAX_DEGREE + 1)
+    tail = _at_zero(MAX_DEGREE - 1) * 2.0 ** (-0.5 * (p - 1)) / np.sqrt(math.pi * p)
+    return np.concatenate([[0.0], tail])
+
+
+def _gelu_series() -> Array:
+    """From x (1 + erf(x/sqrt 2))/2 and x h_q = sqrt(q + 1) h_(q + 1) + sqrt(q) h_(q - 1)."""
+    erf = np.append(_erf_series(), 0.0)
+    p = np.arange(MAX_DEGREE + 1)
+    out = 0.5 * np.sqrt(p + 1.0) * erf[1:]
+    out[1:] += 0.5 * np.sqrt(p[1:]) * erf[:-2]
+    out[1] += 0.5
+    return np.asarray(out)
+
+
+def _exponential_series(factor: float, signs: tuple[int, ...]) -> Array:
+    """c_p = factor * signs[p mod 4] / sqrt(p!)."""
+    p = np.arange(1, MAX_DEGREE + 1)
+    sizes = np.concatenate([[1.0], np.cumprod(1.0 / np.sqrt(p))])
+    return np.asarray(factor * sizes * np.array(signs)[np.arange(MAX_DEGREE + 1) % 4])
+
+
+# ------------------------------------------------------------------ functions analytic in a strip
+
+
+def _projected(function: Function, parity: int, degree: int = 0, part: float = 0.0) -> Array:
+    """Hermite series of an even (0) or odd (1) function, plus `part` h_degree.
+
+    By the trapezoidal rule, exact to rounding for poles at |Im x| >= pi/2.
+    """
+    step = 1.0 / 32.0
+    x = np.arange(-20.0, 20.0 + step, step)
+    # phi h_p by its recurrence, in halves that neither overflow nor underflow: sqrt(phi) h_p
+    half = np.exp(-0.25 * x * x) * math.sqrt(_DENSITY_0)
+    weighted = function(x) * half * step
+    out = np.zeros(MAX_DEGREE + 1)
+    before, here = np.zeros_like(x), half
+    for p in range(MAX_DEGREE + 1):
+        if p > 0:
+            before, here = here, (x * here - math.sqrt(p - 1) * before) / math.sqrt(p)
+        if p % 2 == parity:
+            out[p] = float(np.sum(weighted * here))
+    out[degree] += part
+    return out
+
+
+def _sigmoid(x: Array) -> Array:
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))
+
+
+def _erf(x: Array) -> Array:
+    values = [math.erf(v) for v in (np.ravel(x) / math.sqrt(2.0)).tolist()]
+    return np.array(values, dtype=np.float64).reshape(np.shape(x))
+
+
+def _bell(x: Array) -> Array:
+    return np.asarray(np.exp(-0.5 * x * x))
+
+
+def _silu_slope(x: Array) -> Array:
+    s = _sigmoid(x)
+    return s + x * s * (1.0 - s)
+
+
+# ------------------------------------------------------------------ functions by name
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """sigma, sigma', the series, and whether its squares p c_p^2 end before MAX_DEGREE."""
+
+    function: Function
+    slope: Function | None
+    series: Callable[[], Array]
+    ends: bool = True
+
+
+_RECIPES = {
+    "relu": _Recipe(
+        lambda x: np.maximum(x, 0.0), lambda x: np.heaviside(x, 0.0), _relu_series, ends=False
+    ),
+    "erf": _Recipe(_erf, lambda x: 2.0 * _DENSITY_0 * _bell(x), _erf_series),
+    "tanh": _Recipe(
+        np.tanh,
+        lambda x: np.asarray(1.0 / np.cosh(np.minimum(np.abs(x), 300.0)) ** 2),
+        lambda: _projected(np.tanh, 1),
+    ),
+    "sigmoid": _Recipe(
+        _sigmoid,
+        lambda x: _sigmoid(x) * _sigmoid(-x),
+        lambda: _projected(lambda x: 0.5 * np.tanh(0.5 * x), 1, 0, 0.5),
+    ),
+    "softplus": _Recipe(
+        lambda x: np.logaddexp(0.0, x),
+        _sigmoid,
+        lambda: _projected(lambda x: np.log(2.0 * np.cosh(0.5 * x)), 0, 1, 0.5),
+    ),
+    "gelu": _Recipe(
+        lambda x: 0.5 * x * (1.0 + _erf(x)),
+        lambda x: 0.5 * (1.0 + _erf(x)) + _DENSITY_0 * x * _bell(x),
+        _gelu_series,
+    ),
+    "silu": _Recipe(
+        lambda x: x * _sigmoid(x),
+        _silu_slope,
+        lambda: _projected(lambda x: 0.5 * x * np.tanh(0.5 * x), 0, 1, 0.5),
+    ),
+    "sign": _Recipe(np.sign, None, _sign_series, ends=False),
+    "cos": _Recipe(
+        np.cos, lambda x: -np.sin(x), lambda: _exponential_series(math.exp(-0.5), (1, 0, -1, 0))
+    ),
+    "sin": _Recipe(np.sin, np.cos, lambda: _exponential_series(math.exp(-0.5), (0, 1, 0, -1))),
+    "exp": _Recipe(np.exp, np.exp, lambda: _exponential_series(math.exp(0.5), (1, 1, 1, 1))),
+}
+#: Functions that are known by name.
+NAMES = tuple(_RECIPES)
+
+
+@cache
+def named(name: str) -> Activation:
+    """Return one of `NAMES`."""
+    recipe = _RECIPES[name]
+    series = recipe.series()
+    beyond = (0.0, 0.0)
+    if recipe.ends:
+        last = np.flatnonzero(np.abs(series) > 1e-16 * np.max(np.abs(series)))
+        series = series[: int(last[-1]) + 1]
+    elif recipe.slope is None:  # E sigma'^2 is infinite, in odd degrees
+        beyond = (0.0, math.inf)
+    else:  # E relu'^2 = 1/2, of which c_1^2 = 1/4
+        beyond = (0.25 - float(np.sum((np.arange(series.size) * series**2)[::2])), 0.0)
+    return Activation(name, tuple(series.tolist()), beyond, True, recipe.function, recipe.slope)
+
+
+# ------------------------------------------------------------------ any function
+
+
+def projected(function: Callable[[Array], object], name: str) -> Activation:
+    """Return a vectorised real function with its series up to MAX_CALLABLE_DEGREE.
+
+    Raises
+    ------
+    ValueError
+        If its values are not finite and of the shape of its argument, or panels of width 1/8 do
+        not resolve it.
+    """
+    series, total = _by_panels(function, panel=0.125)
+    coarse, _ = _by_panels(function, panel=0.25)
+    norm = float(np.linalg.norm(series))
+    defect = float(np.max(np.abs(series - coarse)))
+    if defect > 1e-9 * max(norm, 1e-300):
+        raise ValueError(
+            f"function must be resolved by panels of width 1/8, got coefficients that change by "
+            f"{defect:.1e} between two quadratures (norm {norm:.3g})"
+        )
+    significant = np.flatnonzero(np.abs(series) > 1e-16 * norm)
+    series = series[: int(significant[-1]) + 1] if significant.size else series[:1]
+    terms = np.arange(series.size) * series**2
+    beyond = total - [terms[::2].sum(), terms[1::2].sum()]
+    beyond[beyond <= 1e-12 * max(total.sum(), 1e-300)] = 0.0
+    return Activation(
+        name,
+        tuple(series.tolist()),
+        (float(beyond[0]), float(beyond[1])),
+        function=lambda x: np.asarray(function(x), dtype=np.float64),
+    )
+
+
+def _by_panels(function: Callable[[Array], object], panel: float) -> tuple[Array, Array]:
+    """Coefficients by Gauss-Legendre quadrature, and sums of p c_p^2 over even and odd p."""
+    order, reach = 16, 32.0
+    nodes, weights = legendre.leggauss(order)
+    edges = np.arange(-reach, reach, panel)
+    x = edges[:, None] + 0.5 * panel * (1.0 + nodes)
+    value = np.asarray(function(x))
+    if value.shape != x.shape or value.dtype.kind not in "fiub":
+        raise ValueError(
+            f"function must be vectorised and real: for shape {x.shape} it returned "
+            f"shape {value.shape} and dtype {value.dtype}"
+        )
+    value = value.astype(np.float64)
+    density = np.exp(-0.5 * x * x) * _DENSITY_0
+    if not np.isfinite(value[np.abs(x) < 8.0]).all():
+        raise ValueError("function must be finite on [-8, 8], got NaN or inf there")
+    with np.errstate(over="ignore", invalid="ignore"):
+        weight = np.where(np.isfinite(value), density * (0.5 * panel) * weights, 0.0)
+    value = np.where(np.isfinite(value), value, 0.0)
+    # derivative of the interpolant on each panel
+    basis = legendre.legvander(nodes, order - 1)
+    slope = np.stack(
+        [legendre.legval(nodes, legendre.legder(row)) for row in np.eye(order)], axis=1
+    )
+    derivative = value @ (slope @ np.linalg.inv(basis)).T * (2.0 / panel)
+    mirrored = derivative[::-1, ::-1]  # at -x
+    halves = [0.5 * (derivative - mirrored), 0.5 * (derivative + mirrored)]  # of even, odd sigma
+    series = np.empty(MAX_CALLABLE_DEGREE + 1)
+    before, here = np.zeros_like(x), np.ones_like(x)
+    for p in range(series.size):
+        if p > 0:
+            before, here = here, (x * here - math.sqrt(p - 1) * before) / math.sqrt(p)
+        series[p] = np.sum(weight * value * here)
+    return series, np.array([float(np.sum(weight * half**2)) for half in halves])
