@@ -18,19 +18,36 @@ MAX_DIMENSION = 10**18
 _log = logging.getLogger("hermiteflow")
 
 
-def stream_key(seed: Seed, purpose: str) -> tuple[int, int]:
-    """Return the key of a counter-based stream; a fresh seed is logged at level INFO."""
+def _words(seed: Generator) -> tuple[int, int]:
+    words = seed.integers(0, 2**64, size=2, dtype=np.uint64)
+    return int(words[0]), int(words[1])
+
+
+def root_of(seed: Seed, purpose: str) -> SeedSequence:
+    """Return the root of many streams; a fresh seed is logged at level INFO."""
+    if isinstance(seed, SeedSequence):
+        return seed
     if isinstance(seed, Generator):
-        words = seed.integers(0, 2**64, size=2, dtype=np.uint64)
-        return int(words[0]), int(words[1])
+        return SeedSequence(_words(seed))
     if seed is None:
         sequence = SeedSequence()
         _log.info("%s: drew seed %s", purpose, sequence.entropy)
-    elif isinstance(seed, SeedSequence):
-        sequence = seed
-    else:
-        sequence = SeedSequence(_checks.integer(seed, "seed", low=0))
-    state = sequence.generate_state(2, np.uint64)
+        return sequence
+    return SeedSequence(_checks.integer(seed, "seed", low=0))
+
+
+def stream(root: SeedSequence, *key: int) -> SeedSequence:
+    """Return the independent stream of `key`, whatever was drawn before (unlike ``spawn``)."""
+    return SeedSequence(
+        entropy=root.entropy, spawn_key=(*root.spawn_key, *key), pool_size=root.pool_size
+    )
+
+
+def stream_key(seed: Seed, purpose: str) -> tuple[int, int]:
+    """Return the key of a counter-based stream; a fresh seed is logged at level INFO."""
+    if isinstance(seed, Generator):
+        return _words(seed)
+    state = root_of(seed, purpose).generate_state(2, np.uint64)
     return int(state[0]), int(state[1])
 
 

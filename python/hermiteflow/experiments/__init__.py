@@ -7,7 +7,8 @@ the extra ``hermiteflow[reproduce]``.
 
 from __future__ import annotations
 
-from . import statistics
+from hermiteflow import _statistics as statistics
+
 from ._common import TIME_UNIT, TargetSpec
 from ._coverage import CoverageConfig, coverage
 from ._nearest import NearestConfig, nearest

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hermiteflow as hf
+from hermiteflow.starts import stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from hermiteflow.links import Link
     from hermiteflow.targets import Targets
 
-__all__ = ["TIME_UNIT", "Progress", "Seed", "TargetSpec"]
+__all__ = ["TIME_UNIT", "Progress", "Seed", "TargetSpec", "stream"]
 
 Seed = int | np.random.SeedSequence | None
 Progress = Callable[[str], object]
@@ -117,13 +118,6 @@ def seed_sequence(seed: Seed) -> np.random.SeedSequence:
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer)):
         raise TypeError(f"seed must be an int, a SeedSequence or None, got {type(seed).__name__}")
     return np.random.SeedSequence(seed)
-
-
-def stream(root: np.random.SeedSequence, *key: int) -> np.random.SeedSequence:
-    """Return the independent stream of `key`, whatever was drawn before (unlike ``spawn``)."""
-    return np.random.SeedSequence(
-        entropy=root.entropy, spawn_key=(*root.spawn_key, *key), pool_size=root.pool_size
-    )
 
 
 def link_label(link: Link) -> str:

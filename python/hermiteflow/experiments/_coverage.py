@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 import hermiteflow as hf
+from hermiteflow._statistics import clopper_pearson
 
 from ._common import (
     CHUNK,
@@ -29,7 +30,6 @@ from ._common import (
     stream,
     time_scale,
 )
-from .statistics import clopper_pearson
 
 if TYPE_CHECKING:
     from hermiteflow.links import Link

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 import hermiteflow as hf
+from hermiteflow._statistics import clopper_pearson
 
 from ._common import (
     CHUNK,
@@ -27,7 +28,6 @@ from ._common import (
     silent,
     stream,
 )
-from .statistics import clopper_pearson
 
 if TYPE_CHECKING:
     from hermiteflow.links import Link

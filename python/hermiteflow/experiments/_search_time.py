@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 import hermiteflow as hf
+from hermiteflow._statistics import Interval, bootstrap_quantiles, quantiles, slope_interval
 
 from ._common import (
     TIME_UNIT,
@@ -27,7 +28,6 @@ from ._common import (
     stream,
     time_scale,
 )
-from .statistics import Interval, bootstrap_quantiles, quantiles, slope_interval
 
 if TYPE_CHECKING:
     from hermiteflow.links import Link
