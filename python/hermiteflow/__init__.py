@@ -17,12 +17,14 @@ from .landscape import (
     Fold,
     FoundPoints,
     Orbit,
+    basin_shares,
     classify,
     critical_beta,
     equal_loss_beta,
     find_fixed_points,
     fixed_points,
     fold_beta,
+    nearest_index,
 )
 from .links import Link, hermite, link, polynomial
 from .solution import Solution, SolveWarning, Status
@@ -57,6 +59,7 @@ __all__ = [
     "SolveWarning",
     "Status",
     "Targets",
+    "basin_shares",
     "build_info",
     "classify",
     "critical_beta",
@@ -68,6 +71,7 @@ __all__ = [
     "hermite",
     "link",
     "load",
+    "nearest_index",
     "polynomial",
     "random_index_vectors",
     "random_overlaps",

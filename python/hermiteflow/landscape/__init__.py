@@ -5,7 +5,9 @@ The public names are those of `hermiteflow` itself.
 
 from __future__ import annotations
 
+from ._basins import basin_shares
 from ._enumerate import fixed_points
+from ._nearest import nearest_index
 from ._points import FixedPoint, FoundPoints, classify, find_fixed_points
 from ._table import FixedPoints, Orbit
 from ._thresholds import Fold, critical_beta, equal_loss_beta, fold_beta
@@ -16,10 +18,12 @@ __all__ = [
     "Fold",
     "FoundPoints",
     "Orbit",
+    "basin_shares",
     "classify",
     "critical_beta",
     "equal_loss_beta",
     "find_fixed_points",
     "fixed_points",
     "fold_beta",
+    "nearest_index",
 ]
