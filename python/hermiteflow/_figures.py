@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import hermiteflow as hf
+
 from . import plot
-from .experiments import pure_thresholds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,8 +70,8 @@ def claim_figure(claim: Claim) -> Figure:
             plot.coverage(data[0], link=links[1], ax=axes[1])
             plot.coverage_linear(data[0], ax=axes[2])
         elif claim.key == "d":
-            plot.threshold(data[0], link=links[0], ax=axes[0])
-            plot.threshold(data[0], link=links[1], ax=axes[1])
+            plot.basins(data[0], link=links[0], ax=axes[0])
+            plot.basins(data[0], link=links[1], ax=axes[1])
         else:
             _learning_panels(claim, links, axes)
         figure.suptitle(f"({claim.key}) {_TITLES[claim.key]}", fontsize=12)
@@ -83,5 +84,5 @@ def _learning_panels(claim: Claim, links: list[str], axes: Any) -> None:
         plot.coverage(near, link=link, by="targets", ax=ax)
     for i, p in enumerate((3, 4)):
         ds = claim.datasets[f"equiangular_p{p}"]
-        fold = pure_thresholds(p, int(ds.k.values[0]))[1]
+        fold = hf.fold_beta(hf.hermite(p), int(ds.k.values[0])).beta
         plot.learning(ds, fold=fold, number=i, ax=axes[2])

@@ -167,22 +167,26 @@ def judge_threshold(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
         cell = ds.sel(link=link).sortby("position")
         beta = cell.beta.values
         failures = int(cell["count"].sel(end="failed").sum())
-        for start, name in (("near the average", "beta_c"), ("near an index vector", "beta_fold")):
-            share = cell.average_share.sel(start=start, limit="estimate").values
+        to_average = cell.share.sel(end="average")
+        for start, near, name in (
+            ("average", "the average", "beta_c"),
+            ("index vector", "an index vector", "beta_fold"),
+        ):
+            share = to_average.sel(start=start, limit="estimate").values
             low = max((b for b in beta if np.all(share[beta <= b] == 0.0)), default=math.nan)
             high = min((b for b in beta if np.all(share[beta >= b] == 1.0)), default=math.nan)
             value = float(cell[name])
             rows.append(
                 _row(
                     "d",
-                    f"{name}, {link}, k = {k}: starts {start} switch from 0 to 100 % average",
+                    f"{name}, {link}, k = {k}: starts near {near} switch from 0 to 100 % average",
                     f"{value:.5f}",
                     f"between {low:.5f} and {high:.5f}",
                     low < value < high < 1.1 * low,
                     failures=failures,
                 )
             )
-        random = cell.average_share.sel(start="random")
+        random = to_average.sel(start="random")
         critical, fold = float(cell.beta_c), float(cell.beta_fold)
         above = random[int(np.argmax(beta > critical))]
         beyond = random[int(np.argmax(beta > fold))]

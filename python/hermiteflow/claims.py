@@ -113,7 +113,7 @@ def plan(*, quick: bool) -> dict[str, dict[str, Any]]:
         )
     }
     for p, link in ((3, h3), (4, h4)):
-        fold = ex.pure_thresholds(p, 10)[1]
+        fold = hf.fold_beta(link, 10).beta
         leaning = tuple(ex.TargetSpec(kind="equiangular", beta=x * fold) for x in FOLDS)
         configs["e"][f"equiangular_p{p}"] = ex.CoverageConfig(
             links=(link,), targets=leaning, k=(10,), d=1e4, **learning

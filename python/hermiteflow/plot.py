@@ -7,13 +7,14 @@ can tell apart, and with markers that differ too. Without ``ax`` a new pyplot fi
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import hermiteflow as hf
 
+from ._drawing import COLOURS, MARKERS, finish, in_math, new_axes, points, short
+from ._plot_basins import basins
 from .experiments import log_rate_bounds, statistics
 
 if TYPE_CHECKING:
@@ -21,27 +22,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
+    "basins",
     "coverage",
     "coverage_linear",
     "hitting_times",
     "learning",
     "nearest",
     "search_rate",
-    "threshold",
     "trapped",
 ]
-
-#: Okabe and Ito's colours.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-
-
-def _axes(ax: Axes | None) -> Axes:
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(layout="constrained")[1]
 
 
 def _confidence(ds: xr.Dataset) -> float:
@@ -50,33 +39,6 @@ def _confidence(ds: xr.Dataset) -> float:
 
 def _bars_label(ds: xr.Dataset) -> str:
     return f"bars: {100 * _confidence(ds):.6g} % intervals"
-
-
-def _points(ax: Axes, x: Any, values: Any, number: int, **options: Any) -> None:
-    """Points with intervals; `values` has estimate, low and high along its last axis."""
-    array = np.asarray(values, dtype=np.float64)
-    error = np.abs(array[..., 1:] - array[..., :1]).T
-    style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
-    defaults = {"linestyle": "none", "markersize": 5, "capsize": 2, "elinewidth": 1, "zorder": 3}
-    ax.errorbar(x, array[..., 0], yerr=error, **{**defaults, **style, **options})
-
-
-def _mark(ax: Axes, title: str | None = None, **labels: Any) -> Axes:
-    ax.set(**labels)
-    if title:
-        ax.set_title(title, loc="left")
-    return ax
-
-
-def _short(label: object) -> str:
-    """Mathtext of an arrangement's label."""
-    text = re.sub(r"beta=([\d.]+)", r"$\\beta=\1$", str(label))
-    return re.sub(r"R\^(\d+)", r"$\\mathbb{R}^{\1}$", text)
-
-
-def _math(link: object) -> str:
-    """Mathtext of a link's label: ``h3 + 0.5 h5`` as Hermite polynomials with subscripts."""
-    return "$" + re.sub(r"h(\d+)", r"h_{\1}", str(link)) + "$"
 
 
 def hitting_times(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
@@ -92,7 +54,7 @@ def hitting_times(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     """
     from matplotlib.lines import Line2D
 
-    ax = _axes(ax)
+    ax = new_axes(ax)
     links = [link for link in ds.link.values if ds.information_exponent.sel(link=link) >= 3]
     d = ds.d.values
     for i, link in enumerate(links):
@@ -103,19 +65,19 @@ def hitting_times(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
             values = np.column_stack([cell.median_time.values, spread])
             values[~np.isfinite(values)] = np.nan
             aside = 1.25 ** (j - 0.5 * (ds.sizes["targets"] - 1))
-            _points(ax, d * aside, values, i, marker=MARKERS[j], alpha=0.9, markersize=4)
+            points(ax, d * aside, values, i, marker=MARKERS[j], alpha=0.9, markersize=4)
             ax.plot(d, values[-1, 0] * (d / d[-1]) ** power, color=COLOURS[i], lw=1)
     handles = [
-        Line2D([], [], color=COLOURS[i], label=f"{_math(link)}: theory $d^{{{_half(ds, link)}}}$")
+        Line2D([], [], color=COLOURS[i], label=f"{in_math(link)}: theory $d^{{{_half(ds, link)}}}$")
         for i, link in enumerate(links)
     ] + [
-        Line2D([], [], color="0.35", ls="none", marker=MARKERS[j], ms=4, label=_short(targets))
+        Line2D([], [], color="0.35", ls="none", marker=MARKERS[j], ms=4, label=short(targets))
         for j, targets in enumerate(ds.targets.values)
     ]
     ax.set(xscale="log", yscale="log")
     low, high = (100 * float(ds["quantile"].values[i]) for i in (0, -1))
     ax.legend(handles=handles, title=f"median; bars: {low:g} to {high:g} %", title_fontsize=8.5)
-    return _mark(
+    return finish(
         ax,
         "Search time, $p^* \\geq 3$",
         xlabel="input dimension $d$",
@@ -137,15 +99,15 @@ def search_rate(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     d = ds.d.values
     links = [link for link in ds.link.values if ds.information_exponent.sel(link=link) == 2]
     cells = [(link, targets) for link in links for targets in ds.targets.values]
     for i, (link, targets) in enumerate(cells):
         cell = ds.sel(link=link, targets=targets)
         values = np.column_stack([cell.median_time, cell.median_low, cell.median_high])
-        label = f"{_math(link)}, {_short(targets)}"
-        _points(ax, d, values, i, label=label)
+        label = f"{in_math(link)}, {short(targets)}"
+        points(ax, d, values, i, label=label)
         low, high = log_rate_bounds(cell.gram.values)
         # Known slope: through the last point. Bounds: a fan from the first point of the fit.
         if low == high:
@@ -159,7 +121,7 @@ def search_rate(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     ax.set(xscale="log")
     title = f"lines: theory, slope $1/4\\lambda$; fan: its bounds\n{_bars_label(ds)}"
     ax.legend(title=title, title_fontsize=8.5)
-    return _mark(
+    return finish(
         ax,
         "Search time, $p^* = 2$",
         xlabel="input dimension $d$",
@@ -177,7 +139,7 @@ def nearest(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     cells = [(link, k) for link in ds.link.values for k in ds.k.values]
     share = 100 * ds["count"] / ds["count"].sum("outcome")
     left = np.zeros(len(cells))
@@ -185,13 +147,13 @@ def nearest(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
         width = np.asarray([float(share.sel(link=link, k=k, outcome=outcome)) for link, k in cells])
         ax.barh(range(len(cells)), width, left=left, color=COLOURS[i], label=str(outcome))
         left += width
-    labels = [f"{_math(link)}, $k={k}$" for link, k in cells]
+    labels = [f"{in_math(link)}, $k={k}$" for link, k in cells]
     ax.set_yticks(range(len(cells)), labels)
     ax.invert_yaxis()
     ax.set_xlim(0, 100)
     ax.grid(visible=False, axis="y")
     ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.13), ncols=3)
-    return _mark(ax, "Where neurons end", xlabel="share of neurons (%)")
+    return finish(ax, "Where neurons end", xlabel="share of neurons (%)")
 
 
 def trapped(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
@@ -204,7 +166,7 @@ def trapped(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     k = ds.k.values.astype(np.float64)
     grid = np.arange(k.min(), min(k.max(), 24) + 1)
     ax.plot(grid, 2.0**-grid, color="0.2", lw=1, label="theory, not even: $2^{-k}$ (even: 0)")
@@ -213,14 +175,14 @@ def trapped(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     for i, link in enumerate(ds.link.values):
         values = ds.trapped_share.sel(link=link).values
         seen = values[:, 0] > 0
-        _points(ax, k[seen] * step[i], values[seen], i, label=_math(link))
+        points(ax, k[seen] * step[i], values[seen], i, label=in_math(link))
         ax.plot(k[~seen] * step[i], values[~seen, 2], color=COLOURS[i], **limit)
     ax.plot([], [], color="0.35", **limit, label="none seen: upper limit")
     ax.set(xscale="log", yscale="log", ylim=(1e-5, 1))
     ax.set_xticks(k, [str(int(value)) for value in k])
     ax.minorticks_off()
     ax.legend(title=_bars_label(ds), title_fontsize=8.5, loc="upper right")
-    return _mark(
+    return finish(
         ax, "Neurons that never escape", xlabel="index vectors $k$", ylabel="share of neurons"
     )
 
@@ -247,7 +209,7 @@ def coverage(
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     name = ds.link.values[0] if link is None else link
     drawn: set[int] = set()
     for i, value in enumerate(ds[by].values):
@@ -262,13 +224,13 @@ def coverage(
         # In the middle of the step that belongs to n, and a little aside of the others.
         aside = 0.02 * (i - 0.5 * (ds.sizes[by] - 1))
         x = (cell.n.values + 0.5) / unit + aside
-        label = f"$k={k}$" if by == "k" else _short(value)
-        _points(ax, x, cell.probability.values, i, label=label)
+        label = f"$k={k}$" if by == "k" else short(value)
+        points(ax, x, cell.probability.values, i, label=label)
     ax.set(ylim=(-0.03, 1.03))
     ax.legend(title=f"lines: theory (13)\n{_bars_label(ds)}", title_fontsize=8.5, loc="upper left")
     fixed = "" if by == "k" else f", $k={int(ds.k[0])}$"
-    title = f"{_math(name)}{fixed}: all index vectors found"
-    return _mark(ax, title, xlabel="$n\\,/\\,(k \\log k)$", ylabel="probability")
+    title = f"{in_math(name)}{fixed}: all index vectors found"
+    return finish(ax, title, xlabel="$n\\,/\\,(k \\log k)$", ylabel="probability")
 
 
 def coverage_linear(ds: xr.Dataset, *, factor: float = 3.0, ax: Axes | None = None) -> Axes:
@@ -283,66 +245,21 @@ def coverage_linear(ds: xr.Dataset, *, factor: float = 3.0, ax: Axes | None = No
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     k = ds.k.values
     grid = np.unique(np.geomspace(k.min(), k.max(), 60).astype(int))
     for i, link in enumerate(ds.link.values):
         line = [_theory(ds, link, int(value), np.ceil(factor * value)) for value in grid]
         ax.plot(grid, line, color=COLOURS[i], lw=1)
         values = ds.probability_linear.isel(targets=0).sel(link=link, factor=factor).values
-        _points(ax, k * 1.04 ** (i - 0.5), values, i, label=_math(link))
+        points(ax, k * 1.04 ** (i - 0.5), values, i, label=in_math(link))
     ax.set(xscale="log", ylim=(-0.03, 1.03))
     ax.set_xticks(k, [str(value) for value in k])
     ax.minorticks_off()
     title = f"lines: theory (13)\n{_bars_label(ds)}"
     ax.legend(title=title, title_fontsize=8.5, loc="upper right")
     title = f"All found by $n = {factor:g}\\,k$ neurons"
-    return _mark(ax, title, xlabel="index vectors $k$", ylabel="probability")
-
-
-def threshold(ds: xr.Dataset, *, link: str | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the share of neurons that end at the average against beta, for three kinds of starts.
-
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        Result of `experiments.threshold`.
-    link : str, optional
-        Which link; the first by default.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw.
-    """
-    ax = _axes(ax)
-    name = ds.link.values[0] if link is None else link
-    cell = ds.sel(link=name).sortby("position")
-    beta = cell.beta.values
-    ends = [beta[0], beta[-1]]
-    names = {"beta_c": r"$\beta_c$", "beta_fold": r"$\beta_{\rm fold}$"}
-    for i, start in enumerate(cell.start.values):
-        if i < 2:
-            at = float(cell["beta_c" if i == 0 else "beta_fold"])
-            ax.plot([ends[0], at, at, ends[1]], [0, 0, 1, 1], color=COLOURS[i], lw=1)
-        values = cell.average_share.sel(start=start).values
-        _points(ax, beta, values, i, label=str(start), markersize=9 - 2.5 * i)
-        if i == 2:
-            ax.plot(beta, values[:, 0], color=COLOURS[i], lw=0.8, ls=":")
-    for key, text in names.items():
-        ax.axvline(float(cell[key]), color="0.5", lw=0.8, ls="--", zorder=1, ymax=0.92)
-        ax.annotate(text, (float(cell[key]), 1.04), ha="center", va="bottom", fontsize=10)
-    ax.set(ylim=(-0.03, 1.12))
-    ax.legend(
-        title=f"starts; solid lines: theory\n{_bars_label(ds)}",
-        title_fontsize=8.5,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.13),
-        ncols=3,
-    )
-    return _mark(
-        ax,
-        f"{_math(name)}, $k={ds.attrs['k']}$",
-        xlabel=r"inner product of the index vectors $\beta$",
-        ylabel="share that ends at the average",
-    )
+    return finish(ax, title, xlabel="index vectors $k$", ylabel="probability")
 
 
 def learning(ds: xr.Dataset, *, fold: float, number: int = 0, ax: Axes | None = None) -> Axes:
@@ -359,7 +276,7 @@ def learning(ds: xr.Dataset, *, fold: float, number: int = 0, ax: Axes | None = 
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     k = int(ds.k.values[0])
     beta = np.asarray([spec["beta"] for spec in json.loads(ds.attrs["config"])["targets"]]) / fold
     share = ds.found.isel(link=0, k=0) / k
@@ -367,15 +284,15 @@ def learning(ds: xr.Dataset, *, fold: float, number: int = 0, ax: Axes | None = 
     half = statistics.normal_quantile(_confidence(ds)) * error
     mean = share.mean("batch")
     values = np.column_stack([mean, np.clip(mean - half, 0, 1), np.clip(mean + half, 0, 1)])
-    label = f"{_math(ds.link.values[0])}, $k={k}$, $n={int(ds.n_max[0])}$"
-    _points(ax, beta, values, number, label=label)
+    label = f"{in_math(ds.link.values[0])}, $k={k}$, $n={int(ds.n_max[0])}$"
+    points(ax, beta, values, number, label=label)
     if number == 0:
         ax.plot(
             [0, 1, 1, beta[-1]], [1, 1, 0, 0], color="0.2", lw=1, label="theory: all, then none"
         )
     ax.set(ylim=(-0.03, 1.06))
     ax.legend(title=_bars_label(ds), title_fontsize=8.5, loc="lower left")
-    return _mark(
+    return finish(
         ax,
         "Equiangular index vectors",
         xlabel=r"$\beta \,/\, \beta_{\rm fold}$",

@@ -151,7 +151,7 @@ def test_thresholds_are_extremes_of_the_family(p: int, k: int) -> None:
         ratio = sum(t**i for i in range(1, p - 1)) / (1 + (k - 1) * t ** (p - 1))
         return ratio / (1 + ratio)
 
-    critical, fold = ex.pure_thresholds(p, k)
+    critical, fold = hf.critical_beta(hf.hermite(p), k), hf.fold_beta(hf.hermite(p), k).beta
     best = scipy.optimize.minimize_scalar(
         lambda t: -beta(t), bounds=(0, 1), method="bounded", options={"xatol": 1e-10}
     )
@@ -264,21 +264,6 @@ def test_lost_neurons_are_censored() -> None:
     assert np.isinf(ds.time_quantile.sel(quantile=0.9)).all()
 
 
-def test_starts_lie_where_they_should() -> None:
-    config = ex.ThresholdConfig(**{**SMALL["threshold"], "n": 400, "d": 500.0})
-    targets = hf.Equiangular(k=6, beta=0.2)
-    root = np.random.SeedSequence(1)
-    from hermiteflow.experiments import _threshold
-
-    average, corner, random = _threshold._starts(config, targets.gram, targets, root)
-    m = math.sqrt((1 + 5 * 0.2) / 6)
-    assert np.abs(average - m).max() < 5e-3
-    assert np.abs(average - m).max() > 1e-5
-    expected = targets.gram[np.arange(400) % 6]
-    assert np.abs(corner - expected).max() < 5e-3
-    assert (np.linalg.norm(random, axis=1) < 0.6).all()
-
-
 @pytest.mark.parametrize(
     ("name", "fields", "error", "words"),
     [
@@ -290,7 +275,8 @@ def test_starts_lie_where_they_should() -> None:
         ("nearest", {"n": 0}, ValueError, "n must be positive"),
         ("coverage", {"batches": 0}, ValueError, "batches"),
         ("coverage", {"ratios": (0.0,)}, ValueError, "ratios"),
-        ("threshold", {"links": (hf.hermite(2),)}, ValueError, "h_p with p >= 3"),
+        ("threshold", {"links": (hf.hermite(2),)}, ValueError, "minima at beta = 0"),
+        ("threshold", {"links": (hf.hermite(1),)}, ValueError, "for every beta"),
         ("threshold", {"k": 2}, ValueError, "k must be at least 3"),
         ("threshold", {"distance": 0.5}, ValueError, "distance"),
         ("threshold", {"seed": 1.5}, TypeError, "seed must be an int"),
@@ -322,7 +308,5 @@ def test_target_specs() -> None:
 
 def test_labels() -> None:
     assert _common.link_label(hf.hermite({3: 1.0, 5: -0.25})) == "h3 - 0.25 h5"
-    assert _common.pure_degree(hf.hermite(4)) == 4
-    assert _common.pure_degree(hf.hermite({3: 1.0, 4: 1.0})) is None
     assert _common.is_even(hf.hermite({2: 1.0, 4: 1.0}))
     assert not _common.is_even(hf.hermite({2: 1.0, 3: 1.0}))

@@ -137,18 +137,19 @@ def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
 def break_psi(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     intact = hf.CorrelationFlow
 
-    def wrong_exponent(targets: Any, link: Any) -> Any:
+    def wrong_exponent(targets: Any, link: Any, student: Any = None) -> Any:
         series = link.coefficients(8)
         return intact(
             targets, hf.hermite({int(p) + 1: float(series[p]) for p in np.flatnonzero(series)})
         )
 
-    def wrong_sign(targets: Any, link: Any) -> Any:
+    def wrong_sign(targets: Any, link: Any, student: Any = None) -> Any:
         return intact(targets, link, student=-1.0 * link)
 
     if fault != "none":
         broken = wrong_exponent if fault == "exponent" else wrong_sign
-        monkeypatch.setattr(hf, "CorrelationFlow", broken)
+        for module in (hf, hf.landscape._basins):
+            monkeypatch.setattr(module, "CorrelationFlow", broken)
 
 
 @pytest.mark.filterwarnings("ignore::hermiteflow.SolveWarning")

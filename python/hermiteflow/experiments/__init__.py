@@ -13,7 +13,7 @@ from ._common import TIME_UNIT, TargetSpec
 from ._coverage import CoverageConfig, coverage
 from ._nearest import NearestConfig, nearest
 from ._search_time import SearchTimeConfig, log_rate_bounds, search_time
-from ._threshold import ThresholdConfig, pure_thresholds, threshold
+from ._threshold import ThresholdConfig, threshold
 
 __all__ = [
     "TIME_UNIT",
@@ -25,7 +25,6 @@ __all__ = [
     "coverage",
     "log_rate_bounds",
     "nearest",
-    "pure_thresholds",
     "search_time",
     "statistics",
     "threshold",

@@ -134,12 +134,6 @@ def link_label(link: Link) -> str:
     return " + ".join(terms).replace("+ -", "- ") or "0"
 
 
-def pure_degree(link: Link) -> int | None:
-    """Degree p of a link ``c h_p``, None for any other."""
-    degrees = np.flatnonzero(np.abs(link.coefficients(32)) > 1e-12)
-    return int(degrees[0]) if degrees.size == 1 else None
-
-
 def is_even(link: Link) -> bool:
     """Whether psi is even: no odd degree in the series."""
     return bool(np.all(np.abs(link.coefficients(32)[1::2]) <= 1e-12))

@@ -1,0 +1,113 @@
+"""The figure of basin shares against beta; `plot.basins`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _checks
+from ._drawing import COLOURS, finish, in_math, new_axes, points
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+#: Threshold at which each kind of start changes its end, by theory.
+_SWITCHES = {"average": "beta_c", "index vector": "beta_fold"}
+_THRESHOLDS = {"beta_c": r"$\beta_c$", "beta_fold": r"$\beta_{\rm fold}$"}
+_LOOKS: dict[str, dict[str, Any]] = {
+    "random": {"color": COLOURS[0], "marker": "o", "markersize": 4.5},
+    "index vector": {"color": COLOURS[1], "marker": "D", "markersize": 7, "mfc": "white"},
+    "average": {"color": COLOURS[2], "marker": "s", "markersize": 9.5, "mfc": "white"},
+}
+_NEAR = {"random": "random", "index vector": "near an index vector", "average": "near the average"}
+
+
+def basins(
+    ds: xr.Dataset,
+    *,
+    end: str = "average",
+    starts: Sequence[str] = ("average", "index vector", "random"),
+    link: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the share of neurons with one end against beta, for each kind of start.
+
+    Vertical lines are beta_c and beta_fold. For a psi of one degree the ends "average" and
+    "index-like" of starts near the average and near an index vector have solid lines from theory:
+    a step at the one and at the other. Dotted lines join points.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Result of `basin_shares`, or of `experiments.threshold`.
+    end : str
+        One of the Dataset's ends.
+    starts : sequence of str
+        Which of its starts.
+    link : str, optional
+        Which link of `experiments.threshold`; the first by default.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Raises
+    ------
+    ValueError
+        If there is no such end or start.
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> from matplotlib.figure import Figure
+    >>> ds = hf.basin_shares(hf.hermite(3), 5, [0.1, 0.3], n=20, seed=0)
+    >>> basins(ds, ax=Figure().subplots()).get_ylabel()
+    'share that ends at the average'
+    """
+    ax = new_axes(ax)
+    end = _checks.choice(end, "end", [str(name) for name in ds.end.values])
+    if "link" in ds.dims:
+        label = ds.link.values[0] if link is None else link
+        ds = ds.sel(link=label)
+    else:
+        label = ds.attrs["link"]
+    ds = ds.isel({ds.beta.dims[0]: np.argsort(ds.beta.values)})
+    beta = ds.beta.values
+    width = max(beta[-1] - beta[0], 1e-3)
+    known = bool(ds.pure_degree > 2) and end in ("average", "index-like")
+    for start in starts:
+        _checks.choice(start, "starts", [str(name) for name in ds.start.values])
+        values = ds.share.sel(start=start, end=end).values
+        style = {**_LOOKS[start], "markeredgewidth": 1.2}
+        points(ax, beta, values, 0, label=_NEAR[start], **style)
+        at = float(ds[_SWITCHES[start]]) if start in _SWITCHES else math.nan
+        if known and math.isfinite(at):
+            steps = [0, 0, 1, 1] if end == "average" else [1, 1, 0, 0]
+            where = [min(beta[0], at), at, at, max(beta[-1], at)]
+            ax.plot(where, steps, color=style["color"], lw=1, zorder=2)
+        else:
+            ax.plot(beta, values[:, 0], color=style["color"], lw=0.8, ls=":", zorder=2)
+    for key, text in _THRESHOLDS.items():
+        if math.isfinite(at := float(ds[key])):
+            ax.axvline(at, color="0.5", lw=0.8, ls="--", zorder=1, ymax=0.92)
+            ax.annotate(text, (at, 1.04), ha="center", va="bottom", fontsize=10)
+    ax.set(xlim=(beta[0] - 0.04 * width, beta[-1] + 0.04 * width), ylim=(-0.03, 1.12))
+    ax.set_yticks(np.linspace(0.0, 1.0, 6))
+    percent = 100 * float(ds.share.attrs["confidence"])
+    ax.legend(
+        title=f"starts; {'solid lines: theory; ' * known}bars: {percent:.6g} % intervals",
+        title_fontsize=8.5,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.13),
+        ncols=len(starts),
+    )
+    goal = {"average": "at the average", "index-like": "near an index vector"}.get(end, f"as {end}")
+    return finish(
+        ax,
+        f"{in_math(label)}, $k={ds.attrs['k']}$",
+        xlabel=r"inner product of the index vectors $\beta$",
+        ylabel=f"share that ends {goal}",
+    )
