@@ -76,7 +76,8 @@ def basins(
         label = ds.attrs["link"]
     ds = ds.isel({ds.beta.dims[0]: np.argsort(ds.beta.values)})
     beta = ds.beta.values
-    width = max(beta[-1] - beta[0], 1e-3)
+    margin = 0.04 * max(beta[-1] - beta[0], 1e-3)
+    low, high = beta[0] - margin, beta[-1] + margin
     known = bool(ds.pure_degree > 2) and end in ("average", "index-like")
     for start in starts:
         _checks.choice(start, "starts", [str(name) for name in ds.start.values])
@@ -86,15 +87,15 @@ def basins(
         at = float(ds[_SWITCHES[start]]) if start in _SWITCHES else math.nan
         if known and math.isfinite(at):
             steps = [0, 0, 1, 1] if end == "average" else [1, 1, 0, 0]
-            where = [min(beta[0], at), at, at, max(beta[-1], at)]
+            where = [min(low, at), at, at, max(high, at)]
             ax.plot(where, steps, color=style["color"], lw=1, zorder=2)
         else:
             ax.plot(beta, values[:, 0], color=style["color"], lw=0.8, ls=":", zorder=2)
     for key, text in _THRESHOLDS.items():
-        if math.isfinite(at := float(ds[key])):
+        if low < (at := float(ds[key])) < high:
             ax.axvline(at, color="0.5", lw=0.8, ls="--", zorder=1, ymax=0.92)
             ax.annotate(text, (at, 1.04), ha="center", va="bottom", fontsize=10)
-    ax.set(xlim=(beta[0] - 0.04 * width, beta[-1] + 0.04 * width), ylim=(-0.03, 1.12))
+    ax.set(xlim=(low, high), ylim=(-0.03, 1.12))
     ax.set_yticks(np.linspace(0.0, 1.0, 6))
     percent = 100 * float(ds.share.attrs["confidence"])
     ax.legend(
