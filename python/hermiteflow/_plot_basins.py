@@ -105,10 +105,13 @@ def basins(
         bbox_to_anchor=(0.5, -0.13),
         ncols=len(starts),
     )
-    goal = {"average": "at the average", "index-like": "near an index vector"}.get(end, f"as {end}")
+    goals = {
+        "average": "share that ends at the average",
+        "index-like": "share that ends near an index vector",
+    }
     return finish(
         ax,
         f"{in_math(label)}, $k={ds.attrs['k']}$",
         xlabel=r"inner product of the index vectors $\beta$",
-        ylabel=f"share that ends {goal}",
+        ylabel=goals.get(end, f"share: {end}"),
     )

@@ -257,8 +257,8 @@ def test_three_curves(claim: Any) -> None:
     assert shares.sel(start="index vector").values.tolist() == [0, 0, 0, 0, 1]
     random = shares.sel(start="random").values
     assert random[[0, 1, 4]].tolist() == [0, 0, 1]
-    # From 20000 starts: 0.73 and 28.1 % for p = 3, 0.55 and 25.6 % for p = 4.
-    known = (0.00725, 0.2806) if int(claim.pure_degree) == 3 else (0.0055, 0.2563)
+    # From 100000 starts of another seed, to 0.07 and 0.4 % at 99 %.
+    known = (0.0077, 0.2773) if int(claim.pure_degree) == 3 else (0.0062, 0.2507)
     for b, value in zip((2, 3), known, strict=True):
         low, high = claim.share.sel(start="random", end="average").values[b, 1:]
         assert low < value < high

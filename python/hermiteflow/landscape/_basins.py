@@ -107,7 +107,7 @@ def basin_shares(
 
     References
     ----------
-    docs/mathematics (4), (6), (12), claim (d); Clopper, Pearson, *Biometrika* 26 (1934) 404-413.
+    docs/mathematics (4), (6), (12), claim (d); intervals by Clopper and Pearson.
 
     Examples
     --------
