@@ -15,7 +15,10 @@ LINKS = {
     "h4": hf.hermite(4),
     "h3 + h5": hf.hermite({3: 1.0, 5: 1.0}),
     "h4 + h6": hf.hermite({4: 1.0, 6: 1.0}),
+    "tanh": hf.link("tanh").without(1),
+    "relu": hf.link("relu").without(1, 2),  # even: its only odd degree is 1
 }
+ODD = ("h3", "h3 + h5", "tanh")
 
 
 def reached(flow: hf.CorrelationFlow, starts: np.ndarray) -> np.ndarray:
@@ -34,7 +37,7 @@ def test_the_flow_ends_at_the_nearest(name: str, k: int) -> None:
     np.testing.assert_array_equal(hf.nearest_index(flow, starts), ends)
     # In the words of the paper, and the twin: the rule of the other parity is told apart.
     largest, either = starts.argmax(axis=1), np.abs(starts).argmax(axis=1)
-    right, wrong = (largest, either) if "3" in name else (either, largest)
+    right, wrong = (largest, either) if name in ODD else (either, largest)
     assert np.all((right == ends) | (ends < 0))
     assert np.mean(wrong != ends) > 0.3
 
@@ -85,6 +88,7 @@ def test_each_neuron_has_a_second_layer_of_its_own() -> None:
         (hf.hermite({3: 1.0, 4: 1.0}), [0.01, -0.7, 0.02], 2),  # psi'(-3/4) = 0
         (hf.hermite({3: 1.0, 4: 1.0}), [0.01, -0.8, 0.02], 1),  # beyond it
         (hf.link(np.cos), [0.1, -0.3, 0.2], 1),
+        (hf.link("relu").without(1), [0.1, -0.3, 0.2], 1),
     ],
 )
 def test_nearest_by_hand(link: hf.Link, start: list[float], nearest: int) -> None:
@@ -92,6 +96,17 @@ def test_nearest_by_hand(link: hf.Link, start: list[float], nearest: int) -> Non
     found = hf.nearest_index(flow, [start])
     assert found.tolist() == [nearest]
     assert found.dtype == np.int64
+
+
+def test_a_zero_of_a_closed_form_is_in_the_way() -> None:
+    """psi' = (asin u - u)/(2 pi) - s u, with s such that it vanishes at 0.195."""
+    base = hf.link("relu").without(1, 2)
+    s = (math.asin(0.195) / 0.195 - 1.0) / (2.0 * math.pi)
+    bend = math.sqrt(0.5 * s) * hf.hermite(2)
+    flow = hf.CorrelationFlow(hf.Orthonormal(k=3), base - bend, student=base + bend)
+    np.testing.assert_allclose(flow.interaction.derivative([0.195, -0.195]), 0.0, atol=1e-16)
+    starts = [[0.1, -0.1, 0.194], [0.1, -0.1, 0.196], [0.3, -0.31, 0.2], [0.3, 0.194, -0.194]]
+    assert hf.nearest_index(flow, starts).tolist() == [-1, 2, 1, 0]
 
 
 def test_where_no_promise_is_made_most_neurons_still_end_there() -> None:

@@ -7,6 +7,7 @@ from numpy.polynomial import polynomial as poly
 from numpy.typing import ArrayLike, NDArray
 
 from hermiteflow import _checks
+from hermiteflow._arcsine import arcsine
 from hermiteflow.flows import CorrelationFlow
 
 from ._intervals import Array
@@ -72,13 +73,18 @@ def nearest_index(flow: CorrelationFlow, m0: ArrayLike) -> NDArray[np.int64]:
             f"m0 must hold overlaps of unit vectors, in [-1, 1], got {m.flat[size.argmax()]:.9g}"
         )
     layer = flow.neurons(m.shape[0])
-    power, stride, coefficients, _ = flow._slope  # psi'(u) = u^power P(u^stride)
+    slope = flow._slope
+    power = slope.power
     if power == 0:
         raise ValueError(
             "flow must have psi'(0) = 0 for starts to have a nearest index vector, "
             f"got psi'(0) = {flow.interaction.coefficients[1]:.6g}"
         )
-    factor = poly.polyval(m**stride, coefficients) * flow.target_weights
+    factor = poly.polyval(m**slope.stride, slope.coefficients)  # psi'(m) / m^power
+    if slope.arc:
+        arc = slope.arc * arcsine(np.clip(m, -1.0, 1.0), 0, 2 * slope.arc_skip)
+        factor += np.divide(arc, m**power, where=arc != 0.0, out=np.zeros_like(m))
+    factor *= flow.target_weights
     sign = np.sign(factor) * np.sign(m) ** (power - 1)
     if layer is not None:
         sign *= np.sign(layer)[:, None]
@@ -96,11 +102,27 @@ def nearest_index(flow: CorrelationFlow, m0: ArrayLike) -> NDArray[np.int64]:
 
 def _last_zeros(flow: CorrelationFlow) -> tuple[float, float]:
     """Largest |u| of the zeros of psi' in (0, 1] and in [-1, 0); 0 for none."""
-    _, stride, coefficients, _ = flow._slope
-    zeros = np.roots(coefficients[::-1])
+    slope = flow._slope
+    if slope.arc:
+        return _last_change(flow, 1.0), _last_change(flow, -1.0)
+    zeros = np.roots(slope.coefficients[::-1])
     real = zeros.real[np.abs(zeros.imag) <= 1e-6]
     near: Array = real[np.abs(real) <= 1.0]
-    right = float(np.max(near[near > 0.0], initial=0.0)) ** (1.0 / stride)
-    if stride == 2:  # P is a polynomial in u^2
+    right = float(np.max(near[near > 0.0], initial=0.0)) ** (1.0 / slope.stride)
+    if slope.stride == 2:  # P is a polynomial in u^2
         return right, right
     return right, float(np.max(-near[near < 0.0], initial=0.0))
+
+
+def _last_change(flow: CorrelationFlow, side: float) -> float:
+    """Largest |u| at which psi' changes sign, for u of this sign; 0 for none."""
+    u = np.linspace(0.0, 1.0, 10_001)[1:]
+    positive = flow.interaction.derivative(side * u) > 0.0
+    changes = np.flatnonzero(positive[1:] != positive[:-1])
+    if changes.size == 0:
+        return 0.0
+    low, high = float(u[changes[-1]]), float(u[changes[-1] + 1])
+    while (middle := 0.5 * (low + high)) not in (low, high):
+        same = bool(flow.interaction.derivative(side * middle) > 0.0) == positive[-1]
+        low, high = (low, middle) if same else (middle, high)
+    return high
