@@ -1,9 +1,8 @@
-"""Command line: ``hermiteflow reproduce`` and ``hermiteflow info``."""
+"""Command line: ``hermiteflow reproduce``, ``landscape`` and ``info``."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import platform
 import sys
@@ -15,6 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import hermiteflow as hf
+
+from . import _landscape_command
+from ._usage import UsageError, at_least, natural, need
 
 if TYPE_CHECKING:
     from .claims import Claim
@@ -35,12 +37,9 @@ _EXAMPLES = """\
 examples:
   hermiteflow reproduce --quick                   under a minute, into ./hermiteflow-reproduce
   hermiteflow reproduce --out results --seed 7    the full run, other random numbers
+  hermiteflow landscape --k 10 --p 3              every fixed point, and a figure over beta
   hermiteflow info                                versions, build, what is installed
 """
-
-
-class UsageError(Exception):
-    """Something that one line tells, and that ends with exit status 2."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,29 +74,18 @@ def _parser() -> argparse.ArgumentParser:
         help="where to write; made if missing (default: %(default)s)",
     )
     reproduce.add_argument(
-        "--seed", type=_natural, default=0, metavar="S", help="a number >= 0 (default: 0)"
+        "--seed", type=natural, default=0, metavar="S", help="a number >= 0 (default: 0)"
     )
     reproduce.add_argument(
         "--threads",
-        type=_positive,
+        type=at_least(1),
         default=None,
         metavar="N",
         help="threads; results do not depend on it (default: HERMITEFLOW_NUM_THREADS or all)",
     )
+    _landscape_command.add_parser(commands)
     commands.add_parser("info", help="versions, build, what is installed")
     return parser
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number >= 0, got {text!r}")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, got {text!r}")
-    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,13 +99,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 if every claim holds, 1 if one does not, 2 for bad usage, 130 for Ctrl-C.
+        Exit status: 0; 1 if a claim does not hold, 2 for bad usage, 130 for Ctrl-C.
     """
     options = _parser().parse_args(argv)
     try:
         if options.command == "info":
             print(_info())
             return 0
+        if options.command == "landscape":
+            return _landscape_command.run(options)
         return _reproduce(options)
     except UsageError as error:
         print(f"hermiteflow: error: {error}", file=sys.stderr)
@@ -127,16 +117,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _missing() -> list[str]:
-    return [name for name in EXTRA if importlib.util.find_spec(name) is None]
-
-
 def _reproduce(options: argparse.Namespace) -> int:
-    missing = _missing()
-    if missing:
-        raise UsageError(
-            f"reproduce needs {', '.join(missing)}: pip install 'hermiteflow[reproduce]'"
-        )
+    need("reproduce", EXTRA)
     out = _folder(options.out)
     begin = time.perf_counter()
     claims = _simulate(options)

@@ -194,6 +194,18 @@ class Interaction(_display.Shown):
             skip,
         )
 
+    def reach(self, u: Array) -> Array:
+        """Return a bound on |psi'| at |u| that no cancellation of terms lowers, shape of u."""
+        polynomial, arc, jump, skip = self.closed
+        size = np.minimum(np.abs(u), 1.0)
+        slope = np.abs(polynomial[1:]) * np.arange(1, polynomial.size)
+        total = poly.polyval(size, slope) if slope.size else np.zeros_like(size)
+        if arc:
+            total = total + abs(arc) * arcsine(size, 0, skip - 1)
+        if jump:
+            total = total + abs(jump) * arcsine(size, 1, skip)
+        return np.asarray(total)
+
     def __call__(self, u: ArrayLike) -> Array:
         """Return psi(u) for |u| <= 1, of the shape of u."""
         return self.derivative(u, order=0)

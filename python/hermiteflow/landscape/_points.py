@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, overload
 
 import numpy as np
-from numpy.polynomial import polynomial as poly
 from numpy.typing import ArrayLike
 
 from hermiteflow import _checks
@@ -19,12 +18,16 @@ from hermiteflow.solution import SolveWarning, Status
 
 from ._intervals import Array
 from ._problem import coupling
+from ._table import columns
 
 #: Largest residual of a fixed point.
 RESIDUAL = 1e-14
 #: `classify` does not follow Newton's method farther than this on the sphere.
 _REACH = 0.2
 _STEPS = 60
+_CLIMBS = 200
+#: Rows of a table that are shown, and overlaps of a row.
+_ROWS, _SHOWN = 24, 4
 _SAME = 1e-6
 
 
@@ -84,11 +87,29 @@ class FoundPoints(Sequence[FixedPoint]):
         Starts of the search.
     degenerate : int
         Starts that ended at fixed points with a degenerate Hessian, which are not listed.
+    rank : int
+        Dimension r of span(V).
     """
 
     points: tuple[FixedPoint, ...]
     starts: int
     degenerate: int
+    rank: int
+
+    @property
+    def alternating_sum(self) -> int:
+        """Number of points of even Morse index in span(V) less that of odd index.
+
+        By Morse's theorem a complete list without degenerate points has the Euler characteristic
+        of the sphere in span(V), 2 for odd r and 0 for even r; any other number means that some
+        are missing.
+        """
+        return sum((-1) ** point.morse_index for point in self.points)
+
+    @property
+    def surely_incomplete(self) -> bool:
+        """Whether `alternating_sum` proves that some are missing (of isolated ones)."""
+        return self.degenerate == 0 and self.alternating_sum != 2 * (self.rank % 2)
 
     @overload
     def __getitem__(self, row: int) -> FixedPoint: ...
@@ -101,15 +122,52 @@ class FoundPoints(Sequence[FixedPoint]):
         return len(self.points)
 
     def __repr__(self) -> str:
+        word = "is" if self.surely_incomplete else "may be"
         head = (
-            f"{len(self)} fixed points found from {self.starts} starts; the list may be incomplete"
+            f"{len(self)} fixed points found from {self.starts} starts; the list {word} incomplete"
         )
-        lines = [head, *(f"  {point!r}" for point in self.points[:24])]
-        if len(self) > 24:
-            lines.append(f"  ... and {len(self) - 24} more")
+        rows = [_line(group) for group in _alike(self.points)]
+        if len(rows) > _ROWS:
+            rows = [*rows[: _ROWS // 2], ("...", "", "", "", "", ""), *rows[-(_ROWS // 2) :]]
+        lines = [head, *columns(rows)]
+        if self.points:
+            worst = max(point.residual for point in self.points)
+            lines.append(f"  residuals up to {worst:.1e}")
         if self.degenerate:
             lines.append(f"  not listed: {self.degenerate} ends with a degenerate Hessian")
         return "\n".join(lines)
+
+
+def _alike(points: Sequence[FixedPoint]) -> list[list[FixedPoint]]:
+    """Join neighbours in loss whose sorted overlaps are the same: symmetric images, mostly."""
+    groups: list[list[FixedPoint]] = []
+    for point in points:
+        shape = np.sort(point.overlaps)
+        for group in reversed(groups):
+            if point.loss - group[0].loss > 1e-9 * (1.0 + abs(point.loss)):
+                groups.append([point])
+                break
+            first = np.sort(group[0].overlaps)
+            if min(np.max(np.abs(first - shape)), np.max(np.abs(first + shape[::-1]))) < 1e-6:
+                group.append(point)
+                break
+        else:
+            groups.append([point])
+    return groups
+
+
+def _line(group: list[FixedPoint]) -> tuple[str, str, str, str, str, str]:
+    point = group[0]
+    largest = point.overlaps[np.argsort(-np.abs(point.overlaps), kind="stable")][:_SHOWN]
+    more = ", ..." if point.overlaps.size > _SHOWN else ""
+    return (
+        point.kind,
+        str(len(group)),
+        f"{point.loss:.6g}",
+        str(point.morse_index),
+        f"{point.outside_eigenvalue:.4g}",
+        ", ".join(f"{value if abs(value) > 1e-12 else 0.0:.5g}" for value in largest) + more,
+    )
 
 
 class _Sphere:
@@ -119,8 +177,6 @@ class _Sphere:
         self.flow, self.a = flow, a
         self.factor = flow.targets.factor
         self.inverse = np.linalg.pinv(self.factor)
-        series = flow.interaction.coefficients
-        self.sizes = np.abs(series[1:] * np.arange(1, series.size))
 
     def forces(self, w: Array) -> tuple[Array, Array, Array]:
         """Return minus the gradient, and its residual, and m . g for rows w (n, rank)."""
@@ -130,9 +186,19 @@ class _Sphere:
         pull = g @ self.factor
         along = np.sum(w * pull, axis=1)
         force = pull - along[:, None] * w
-        terms = np.abs(weights) * poly.polyval(np.abs(m), self.sizes)  # before they cancel
+        terms = np.abs(weights) * self.flow.interaction.reach(m)  # before they cancel
         terms = np.linalg.norm(terms @ np.abs(self.factor), axis=1)
         return force, np.linalg.norm(force, axis=1) / np.where(terms > 0.0, terms, 1.0), along
+
+    def ascend(self, w: Array) -> Array:
+        """Return points nearer to maxima of the loss, from rows w, for Newton's method."""
+        for _ in range(_CLIMBS):
+            force, residual, _ = self.forces(w)
+            length = np.linalg.norm(force, axis=1)
+            scale = np.where(length > 0.0, 0.5 * residual / np.where(length > 0.0, length, 1.0), 0)
+            w = w - scale[:, None] * force
+            w /= np.linalg.norm(w, axis=1, keepdims=True)
+        return w
 
     def newton(self, w: Array) -> tuple[Array, Array]:
         """Return the best points of Newton's method from rows w, and their residuals."""
@@ -262,9 +328,10 @@ def find_fixed_points(
 ) -> FoundPoints:
     """Search fixed points in the span of any index vectors; the list may be incomplete.
 
-    From random starts and from points between index vectors, follows the flow to minima, its
-    reverse to maxima, and Newton's method to anything; then Newton's method from half-way
-    between what was found. Use `fixed_points` where it applies: it leaves none out.
+    From random starts and from points between index vectors, follows the flow to minima, the
+    gradient to maxima, and Newton's method to anything; then Newton's method from the opposites of
+    what was found, and from half-way between. Use `fixed_points` where it applies: it leaves none
+    out.
 
     Parameters
     ----------
@@ -280,6 +347,16 @@ def find_fixed_points(
     Returns
     -------
     FoundPoints
+        Its `surely_incomplete` is a test by Morse's theorem.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as above.
+
+    References
+    ----------
+    docs/mathematics (11), section 6.
 
     Examples
     --------
@@ -298,14 +375,12 @@ def find_fixed_points(
         [rng.standard_normal((n_starts, sphere.factor.shape[1])), _landmarks(sphere.factor)]
     )
     starts /= np.linalg.norm(starts, axis=1, keepdims=True)
-    ends = [starts]
-    for sign in (1.0, -1.0):
-        ends.append(_flow_ends(flow, sign * sphere.a, starts, sphere))
+    ends = [starts, _flow_ends(flow, starts, sphere), sphere.ascend(starts)]
     points, residuals = sphere.newton(np.concatenate(ends))
     points, _ = _distinct(points, residuals)
     between = [a + b for i, a in enumerate(points[:60]) for b in points[:i] if a @ b > -0.99]
-    if between:
-        more, residuals = sphere.newton(np.array(between))
+    if len(points):
+        more, residuals = sphere.newton(np.array([*-points, *between]))  # -w if psi has a parity
         points, _ = _distinct(
             np.concatenate([points, more]), np.concatenate([np.zeros(len(points)), residuals])
         )
@@ -317,7 +392,7 @@ def find_fixed_points(
         elif residual <= RESIDUAL:
             listed.append(point)
     listed.sort(key=lambda point: point.loss)
-    return FoundPoints(tuple(listed), len(starts), degenerate)
+    return FoundPoints(tuple(listed), len(starts), degenerate, sphere.factor.shape[1])
 
 
 def _landmarks(factor: Array) -> Array:
@@ -331,12 +406,12 @@ def _landmarks(factor: Array) -> Array:
     return np.asarray(points[np.linalg.norm(points, axis=1) > 1e-6])
 
 
-def _flow_ends(flow: CorrelationFlow, a: float, starts: Array, sphere: _Sphere) -> Array:
+def _flow_ends(flow: CorrelationFlow, starts: Array, sphere: _Sphere) -> Array:
     own = CorrelationFlow(
         flow.targets,
         flow.link,
         student=flow.student,
-        second_layer=a,
+        second_layer=sphere.a,
         target_weights=flow.target_weights,
     )
     with warnings.catch_warnings():

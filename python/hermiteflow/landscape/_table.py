@@ -213,17 +213,11 @@ class FixedPoints(Sequence[Orbit]):
         return xr.Dataset(data, attrs=attributes)
 
     def __repr__(self) -> str:
-        lines = [f"{_short(self.total)} fixed points in {len(self)} orbits, k = {self.k}"]
+        lines = [f"{_short(self.total)} fixed points in {_plural(len(self))}, k = {self.k}"]
         rows = list(range(len(self)))
         if len(rows) > _ROWS:
             rows = [*rows[: _ROWS // 2], -1, *rows[-(_ROWS // 2) :]]
-        table = [("kind", "count", "loss", "index", "outside", "overlaps")]
-        table += [self._line(row) for row in rows]
-        widths = [max(len(line[i]) for line in table) for i in range(5)]
-        if len(self):
-            for line in table:
-                cells = [cell.rjust(w) for cell, w in zip(line[1:5], widths[1:], strict=True)]
-                lines.append("  ".join([" ", line[0].ljust(widths[0]), *cells, line[5]]).rstrip())
+        lines += columns([self._line(row) for row in rows])
         lines += [f"  not isolated: {name}" for name in self.degenerate_sets]
         return "\n".join(lines)
 
@@ -242,9 +236,26 @@ class FixedPoints(Sequence[Orbit]):
         )
 
 
+def columns(rows: Sequence[tuple[str, str, str, str, str, str]]) -> list[str]:
+    """Return rows of kind, count, loss, index, outside and overlaps in line, with a heading."""
+    if not rows:
+        return []
+    table = [("kind", "count", "loss", "index", "outside", "overlaps"), *rows]
+    widths = [max(len(line[i]) for line in table) for i in range(5)]
+    lines = []
+    for line in table:
+        cells = [cell.rjust(w) for cell, w in zip(line[1:5], widths[1:], strict=True)]
+        lines.append("  ".join([" ", line[0].ljust(widths[0]), *cells, line[5]]).rstrip())
+    return lines
+
+
 def _digits(count: int) -> str:
     # str() refuses more than some 4000 digits
     return f"{count:d}" if count.bit_length() < 10_000 else hex(count)
+
+
+def _plural(orbits: int) -> str:
+    return "1 orbit" if orbits == 1 else f"{orbits} orbits"
 
 
 def _short(count: int) -> str:
