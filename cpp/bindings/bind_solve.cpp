@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "hermiteflow/ensemble.hpp"
+#include "hermiteflow/slope.hpp"
 
 namespace hermiteflow::bindings {
 
@@ -11,23 +12,30 @@ namespace {
 FlowSpec make_flow(int kind, Index k, double beta, MaybeArray matrix, MaybeArray factor,
                    Index power, Index stride, Array coefficients, double arc, Index arc_skip,
                    std::array<double, 4> signs, Array target_weights) {
-  FlowSpec spec{
-      {}, std::move(matrix), std::move(factor), std::move(coefficients), std::move(target_weights)};
+  if (arc_skip < 0 || arc_skip > most_arc_skip)
+    throw py::value_error("arc_skip must be in [0, " + std::to_string(most_arc_skip) + "], got " +
+                          std::to_string(arc_skip));
+  FlowSpec spec{{},
+                std::move(matrix),
+                std::move(factor),
+                std::move(coefficients),
+                std::move(target_weights),
+                std::vector<double>(2 * arc_short_terms)};
+  economise(arc_skip, spec.arc_short.data());
+  economise(0, spec.arc_short.data() + arc_short_terms);
   spec.flow.gram = {static_cast<GramKind>(kind),
                     k,
                     beta,
                     data_or_null(spec.matrix),
                     data_or_null(spec.factor),
                     spec.factor ? spec.factor->shape(1) : k};
-  if (arc_skip < 0 || arc_skip > most_arc_skip)
-    throw py::value_error("arc_skip must be in [0, " + std::to_string(most_arc_skip) + "], got " +
-                          std::to_string(arc_skip));
   spec.flow.slope = {power,
                      stride,
                      spec.coefficients.shape(0),
                      spec.coefficients.data(),
                      arc,
                      arc_skip,
+                     spec.arc_short.data(),
                      signs[0],
                      signs[1],
                      signs[2],

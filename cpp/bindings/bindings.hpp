@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -25,6 +26,7 @@ struct FlowSpec {
   Flow flow;
   MaybeArray matrix, factor;
   Array coefficients, target_weights;
+  std::vector<double> arc_short;
 };
 
 // Looks for signals and calls `progress(done)`; keeps the first exception and then says stop.

@@ -28,15 +28,16 @@ class FixedStepper {
 
   // Doubles of scratch memory.
   static Index memory(Index size, bool frame) {
-    return room<L, Kind>(size) * (5 + (general ? 4 : 0) + (general && frame ? 6 : 0));
+    return room<L, Kind>(size) * (5 + (general ? 4 : 2 * Law::stored) + (general && frame ? 6 : 0));
   }
 
   FixedStepper(const Flow& flow, bool frame, bool watch, bool renormalize, double* scratch)
       : size_(flow.gram.k), watch_(watch), squares_(watch || renormalize), field_(flow) {
     Rows<L, Kind> memory{scratch, size_};
     for (double** row : {&y, &z, &sum_, &slope_[0], &slope_[1]}) *row = memory.take();
-    for (double** row : {&field_.g, &field_.f, &spare_g_, &spare_f_})
-      *row = general ? memory.take() : nullptr;
+    for (double** row : {&field_.g, &spare_g_})
+      *row = Field<Kind, Law, L>::keeps_forces ? memory.take() : nullptr;
+    for (double** row : {&field_.f, &spare_f_}) *row = general ? memory.take() : nullptr;
     for (double** row :
          {&alpha, &alpha_new, &start, &alpha_sum_, &alpha_slope_[0], &alpha_slope_[1]})
       *row = general && frame ? memory.take() : nullptr;
@@ -61,11 +62,10 @@ class FixedStepper {
       sums_.mm[l] = fresh.mm[l];
       sums_.g[l] = fresh.g[l];
       sums_.m[l] = fresh.m[l];
+      if constexpr (Field<Kind, Law, L>::keeps_forces)
+        for (Index r = 0; r < size_; ++r) field_.g[r * L + l] = spare.g[r * L + l];
       if constexpr (general)
-        for (Index r = 0; r < size_; ++r) {
-          field_.g[r * L + l] = spare.g[r * L + l];
-          field_.f[r * L + l] = spare.f[r * L + l];
-        }
+        for (Index r = 0; r < size_; ++r) field_.f[r * L + l] = spare.f[r * L + l];
     }
   }
 
@@ -128,6 +128,7 @@ class FixedStepper {
     s = kept_s_;
     t = kept_t_;
     for (Index i = 0; i < size_ * L; ++i) y[i] = slope_[0][i];
+    if constexpr (Law::stored) field_.reduce(y);
   }
 
   // The last step of one lane as a function of theta in [0, 1].
@@ -180,7 +181,7 @@ class FixedStepper {
     w = other;
   }
 
-  // The field with memory of its own for g and G g.
+  // The field with memory of its own for g and G g, where they are kept.
   Field<Kind, Law, L> elsewhere() const {
     Field<Kind, Law, L> other = field_;
     other.g = spare_g_;

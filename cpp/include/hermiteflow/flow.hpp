@@ -43,12 +43,29 @@ HF_INLINE Lane<L> polynomial(const double* c, Index terms, const Lane<L>& x) {
   return madd(madd(sums[3], x, sums[2]), square, madd(sums[1], x, sums[0]));
 }
 
+// The same for a number of terms known to the compiler, all in registers.
+template <Index Terms, int L>
+HF_INLINE Lane<L> polynomial(const double* c, const Lane<L>& x) {
+  static_assert(Terms > 8);
+  const Lane<L> square = x * x, y = square * square;
+  constexpr Index top = (Terms - 1) / 4 * 4;
+  Lane<L> sums[4];
+#pragma GCC unroll 4
+  for (Index j = 0; j < 4; ++j) {
+    sums[j] = top + j < Terms ? c[top + j] : 0.0;
+#pragma GCC unroll 16
+    for (Index i = top - 4; i >= 0; i -= 4) sums[j] = madd(sums[j], y, c[i + j]);
+  }
+  return madd(madd(sums[3], x, sums[2]), square, madd(sums[1], x, sums[0]));
+}
+
 // psi'(u) = c u^Q, a pure degree Q + 1, and equal target weights, which c takes in.
 template <int L, int Q>
 class PureSlope {
  public:
   using Row = Lane<L>;
   static constexpr bool may_vanish = false;  // at overlaps other than 0
+  static constexpr bool stored = false;      // are forces kept, not computed twice?
   explicit PureSlope(const Flow& flow) : c_(flow.slope.coefficients[0] * flow.target_weights[0]) {}
 
   HF_INLINE Row force(Index, const Row& m) const {  // b psi'(m)
@@ -96,28 +113,11 @@ template <int L>
 class SeriesSlope {
  public:
   using Row = Lane<L>;
-  static constexpr bool may_vanish = true;
+  static constexpr bool may_vanish = true, stored = true;
   explicit SeriesSlope(const Flow& flow) : slope_(flow.slope), b_(flow.target_weights) {}
 
   HF_INLINE Row force(Index r, const Row& m) const { return b_[r] * (*this)(m); }
   HF_INLINE Row lead(const Row& factor) const { return factor; }
-  HF_INLINE Row at(Index r, const Row& m, const Row& lead, const Row& own) const {
-    return madd(lead, force(r, m), own * m);
-  }
-  HF_INLINE Row from(const Row& base, Index r, const Row& m, const Row& lead,
-                     const Row& own) const {
-    return madd(lead, force(r, m), madd(own, m, base));
-  }
-  template <bool Squares>
-  HF_INLINE void add(Index r, const Row& m, Sums<L>& sums) const {
-    const Row g = force(r, m);
-    sums.mg = madd(m, g, sums.mg);
-    if constexpr (Squares) {
-      sums.gg = madd(g, g, sums.gg);
-      sums.mm = madd(m, m, sums.mm);
-    }
-  }
-  void close(Sums<L>&) const {}
 
   // What |psi'(u)| could be without cancellation, at |u|^2 = min(`square`, 1); 0 for one power.
   Row reach(const Row& square) const {
@@ -152,20 +152,27 @@ class SeriesSlope {
     return madd(slope_.arc, arcsine(inside), series(inside));
   }
 
-  // arc_at of slope.hpp by lanes: both of its formulas, in one pass over the coefficients
+  // arc_at of slope.hpp by lanes: both of its formulas
   Row arcsine(const Row& u) const {
-    const double* c = arc_series.of;
     const Index skip = slope_.arc_skip;
     const Row size = u.abs(), square = u * u, half = madd(-0.5, size, 0.5);
-    const Row z = where_less(size, 0.5, square, half);
-    Row sum = polynomial(c + skip, arc_terms, z);
-    Row inner = size * sum, lead = 0.0;
-    for (Index i = skip - 1; i >= 0; --i) {
-      inner *= square;
-      sum = madd(sum, z, c[i]);
-      lead = madd(lead, square, c[i]);
+    const Row root = -2.0 * half.sqrt();
+    Row inner, outer;
+    if (skip == 0) {
+      const Row sum =
+          polynomial<arc_short_terms>(slope_.arc_short, where_less(size, 0.5, square, half));
+      inner = size * sum;
+      outer = madd(root, sum, half_pi);
+    } else {
+      inner = size * polynomial<arc_short_terms>(slope_.arc_short, square);
+      Row lead = 0.0;
+      for (Index i = skip - 1; i >= 0; --i) {
+        inner *= square;
+        lead = madd(lead, square, arc_series.of[i]);
+      }
+      const Row sum = polynomial<arc_short_terms>(slope_.arc_short + arc_short_terms, half);
+      outer = madd(root, sum, half_pi) - size * lead;
     }
-    const Row outer = madd(-2.0 * half.sqrt(), sum, half_pi) - size * lead;
     const Row value = where_less(size, 0.5, inner, outer);
     return where_less(u, 0.0, 0.0 - value, value);
   }
@@ -197,12 +204,14 @@ template <GramKind Kind, class Law, int L>
 struct Field {
   using Row = Lane<L>;
   static constexpr bool general = Kind == GramKind::general;
+  static constexpr bool keeps_forces = general || Law::stored;
+  static constexpr bool in_closed_form = Kind == GramKind::identity && !Law::stored;
 
   Gram gram;
   Law law;
   double b_max = 0.0;
   double least_square = 0.0;          // stands in for |m|^2 below it
-  double *g = nullptr, *f = nullptr;  // general: g and G g of the last reduction
+  double *g = nullptr, *f = nullptr;  // of the last reduction: g if kept; general: G g
 
   explicit Field(const Flow& flow)
       : gram(flow.gram), law(flow), least_square(least_square_of(flow.slope)) {
@@ -214,7 +223,7 @@ struct Field {
 
   template <bool Squares>
   HF_INLINE void add(Index r, const Row& m, Sums<L>& sums) const {
-    if constexpr (Kind == GramKind::identity) {
+    if constexpr (in_closed_form) {
       law.template add<Squares>(r, m, sums);
     } else {
       const Row force = law.force(r, m);
@@ -227,12 +236,12 @@ struct Field {
         sums.g += force;
         if constexpr (Squares) sums.m += m;
       }
-      if constexpr (general) store<L>(g + r * L, force);
+      if constexpr (keeps_forces) store<L>(g + r * L, force);
     }
   }
 
   void close(Sums<L>& sums) const {
-    if constexpr (Kind == GramKind::identity) law.close(sums);
+    if constexpr (in_closed_form) law.close(sums);
     if constexpr (general) gram_product<L>(gram.panels, gram.k, g, f);
   }
 
@@ -248,25 +257,29 @@ struct Field {
   // base.
   struct Direction {
     Row lead, spread, own;
-    const double* f;
+    const double* pull;  // general: G g; else g if kept
     Law law;
+    HF_INLINE Row pulled(Index r, const Row& m) const {
+      if constexpr (keeps_forces) return load<L>(pull + r * L);
+      if constexpr (!keeps_forces) return law.force(r, m);
+    }
     HF_INLINE Row at(Index r, const Row& m) const {
-      if constexpr (Kind == GramKind::identity) return law.at(r, m, lead, own);
+      if constexpr (in_closed_form) return law.at(r, m, lead, own);
       if constexpr (Kind == GramKind::equiangular)
-        return madd(lead, law.force(r, m), madd(own, m, spread));
-      if constexpr (general) return madd(lead, load<L>(f + r * L), own * m);
+        return madd(lead, pulled(r, m), madd(own, m, spread));
+      if constexpr (!in_closed_form) return madd(lead, pulled(r, m), own * m);
     }
     HF_INLINE Row from(const Row& base, Index r, const Row& m) const {
-      if constexpr (Kind == GramKind::identity) return law.from(base, r, m, lead, own);
+      if constexpr (in_closed_form) return law.from(base, r, m, lead, own);
       if constexpr (Kind == GramKind::equiangular)
-        return madd(lead, law.force(r, m), madd(own, m, spread)) + base;
-      if constexpr (general) return madd(lead, load<L>(f + r * L), madd(own, m, base));
+        return madd(lead, pulled(r, m), madd(own, m, spread)) + base;
+      if constexpr (!in_closed_form) return madd(lead, pulled(r, m), madd(own, m, base));
     }
   };
   Direction direction(const Sums<L>& sums, const Row& factor, const Row& own) const {
     if constexpr (Kind == GramKind::equiangular)
-      return {(1.0 - gram.beta) * factor, gram.beta * factor * sums.g, own, f, law};
-    return {general ? factor : law.lead(factor), factor, own, f, law};
+      return {(1.0 - gram.beta) * factor, gram.beta * factor * sums.g, own, g, law};
+    return {general ? factor : law.lead(factor), factor, own, general ? f : g, law};
   }
 
   // |w|^2 for w = s w(0) + V^T alpha; 1 for a general G without its frame.

@@ -33,8 +33,9 @@ class Stepper {
 
   // Doubles of scratch memory.
   static Index memory(Index size, bool frame) {
-    return room<L, Kind>(size) * (2 + dense_stages + (dense_is_free ? 0 : 1) + (general ? 2 : 0) +
-                                  (general && frame ? 4 + dense_stages : 0));
+    return room<L, Kind>(size) *
+           (2 + dense_stages + (dense_is_free ? 0 : 1) + (general ? 2 : Law::stored) +
+            (general && frame ? 4 + dense_stages : 0));
   }
 
   Stepper(const Flow& flow, bool frame, bool, bool, double* scratch)
@@ -44,7 +45,8 @@ class Stepper {
     z = memory.take();
     for (auto& rows_here : k) rows_here = memory.take();
     extra_ = dense_is_free ? nullptr : memory.take();
-    for (double** row : {&field_.g, &field_.f}) *row = general ? memory.take() : nullptr;
+    field_.g = Field<Kind, Law, L>::keeps_forces ? memory.take() : nullptr;
+    field_.f = general ? memory.take() : nullptr;
     const bool with_alpha = general && frame;
     for (double** row : {&alpha, &alpha_new, &start, &alpha_extra_})
       *row = with_alpha ? memory.take() : nullptr;

@@ -49,6 +49,7 @@ struct Slope {
   const double* coefficients;
   double arc;
   Index arc_skip;
+  const double* arc_short;  // (2, arc_short_terms), for the kernels: see economise in slope.hpp
   double sign_right, reach_right;
   double sign_left, reach_left;
 
@@ -57,6 +58,7 @@ struct Slope {
 
 // Terms of the Taylor series of asin that reach rounding for |u| <= 1/2.
 inline constexpr Index arc_terms = 25;
+inline constexpr Index arc_short_terms = 15;
 inline constexpr Index most_arc_skip = 320;
 
 // Where psi' vanishes away from 0, forces below this share of its terms count as zero: there the
