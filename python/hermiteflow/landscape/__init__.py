@@ -6,6 +6,7 @@ The public names are those of `hermiteflow` itself.
 from __future__ import annotations
 
 from ._basins import basin_shares
+from ._branches import bifurcation_diagram
 from ._enumerate import fixed_points
 from ._nearest import nearest_index
 from ._points import FixedPoint, FoundPoints, classify, find_fixed_points
@@ -19,6 +20,7 @@ __all__ = [
     "FoundPoints",
     "Orbit",
     "basin_shares",
+    "bifurcation_diagram",
     "classify",
     "critical_beta",
     "equal_loss_beta",

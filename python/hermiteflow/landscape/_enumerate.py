@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hermiteflow import _checks
-from hermiteflow._hessian import KINDS, ZERO
 from hermiteflow.flows import CorrelationFlow
 
 from ._equations import Form, LineForm, SquaredForm, form_of
@@ -163,6 +162,12 @@ def _limits(problem: Problem, form: Form) -> tuple[int, tuple[str, ...]]:
     return 1, tuple(named)
 
 
+def most_values(psi: Array, k: int) -> int:
+    """Return a proved bound on the number of distinct overlaps at almost every beta."""
+    problem = Problem(psi, k, 0.25)
+    return min(_limits(problem, form_of(problem.slope, k, problem.beta))[0], k)
+
+
 def _interior_zeros(slope: Array) -> list[float]:
     first = int(np.flatnonzero(slope)[0])
     chain = Polynomial(list(slope[first:])).sturm()
@@ -242,13 +247,7 @@ def _table(
         reflections = np.where(problem.even & ~alike, 1, 0)
     spectrum = spectra(problem, values, sizes)
     _check_residuals(spectrum, values, sizes)
-    zero = ZERO * spectrum.scale
-    low, high = spectrum.extremes(outside=d is None or d > k)
-    kind = np.full(total, KINDS[3], dtype="<U10")
-    kind[(low < -zero) & (high > zero)] = KINDS[1]
-    kind[low > zero] = KINDS[0]
-    kind[high < -zero] = KINDS[2]
-    negative = (spectrum.eigenvalues < -zero[:, None]) * spectrum.counts
+    kind, negative = spectrum.kinds(outside=d is None or d > k)
     order = np.lexsort((spectrum.outside, spectrum.loss))
     return FixedPoints(
         k=k,
@@ -261,7 +260,7 @@ def _table(
         eigenvalues=spectrum.eigenvalues[order],
         eigenvalue_counts=spectrum.counts[order],
         scale=spectrum.scale[order],
-        morse_index=negative.sum(axis=1)[order],
+        morse_index=negative[order],
         kind=kind[order],
         degenerate_sets=named,
         systems=systems,

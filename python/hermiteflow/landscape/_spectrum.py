@@ -12,6 +12,8 @@ import numpy as np
 from numpy.polynomial import polynomial as poly
 from numpy.typing import NDArray
 
+from hermiteflow._hessian import KINDS, ZERO
+
 from ._intervals import Array
 from ._problem import Problem
 
@@ -38,6 +40,17 @@ class Spectrum:
         if outside:
             low, high = np.minimum(low, self.outside), np.maximum(high, self.outside)
         return low, high
+
+    def kinds(self, *, outside: bool) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+        """Return kinds, with the eigenvalue outside of span(V) if asked, and Morse indices."""
+        zero = ZERO * self.scale
+        low, high = self.extremes(outside=outside)
+        kind = np.full(self.loss.size, KINDS[3], dtype="<U10")
+        kind[(low < -zero) & (high > zero)] = KINDS[1]
+        kind[low > zero] = KINDS[0]
+        kind[high < -zero] = KINDS[2]
+        negative = (self.eigenvalues < -zero[:, None]) * self.counts
+        return kind, negative.sum(axis=1)
 
 
 def spectra(problem: Problem, values: Array, sizes: NDArray[np.int64]) -> Spectrum:
