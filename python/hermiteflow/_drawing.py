@@ -46,5 +46,8 @@ def short(label: object) -> str:
 
 
 def in_math(link: object) -> str:
-    """Mathtext of a link's label: ``h3 + 0.5 h5`` as Hermite polynomials with subscripts."""
-    return "$" + re.sub(r"h_?(\d+)", r"h_{\1}", str(link)) + "$"
+    """Label of a link: ``h_3 + 0.5 h_5`` as mathtext, words as they are."""
+    label = str(link)
+    if re.fullmatch(r"[-+.\de h_]+", label):
+        return "$" + re.sub(r"h_?(\d+)", r"h_{\1}", label) + "$"
+    return label

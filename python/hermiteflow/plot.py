@@ -15,6 +15,7 @@ import hermiteflow as hf
 
 from ._drawing import COLOURS, MARKERS, finish, in_math, new_axes, points, short
 from ._plot_basins import basins
+from ._plot_bifurcation import bifurcation
 from .experiments import log_rate_bounds, statistics
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "basins",
+    "bifurcation",
     "coverage",
     "coverage_linear",
     "hitting_times",

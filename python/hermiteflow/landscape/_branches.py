@@ -83,7 +83,8 @@ def bifurcation_diagram(
         - `event_beta`, `event_loss` (event), `event_overlap` (event, group): where, in the groups
           of the first branch.
 
-        Attributes: k, link, source, and degenerate_sets (see `FixedPoints`).
+        Attributes: k, link, even (whether psi is), source, and degenerate_sets (see
+        `FixedPoints`).
 
     Raises
     ------
@@ -130,6 +131,7 @@ def bifurcation_diagram(
     attributes = {
         "k": k,
         "link": name,
+        "even": int(Problem(series, k, 0.0).even),
         "source": f"hermiteflow {_core.build_info()['version']}",
         "degenerate_sets": "; ".join(dict.fromkeys(s for p in points for s in p.degenerate_sets)),
     }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._continuation import Family, Place, family_of, groups_text, mirrored
 from ._intervals import Array
@@ -15,6 +16,7 @@ from ._intervals import Array
 _TOGETHER = 1e-7
 #: How far from a point with -w a permutation of w a turn may be found that is there.
 _MIRROR = 1e-2
+_NONE = np.empty(0, dtype=np.intp)
 _MOST_STEPS = 20_000
 
 
@@ -85,7 +87,8 @@ class Walk:
             if back is not None:
                 marks = [mark for mark in marks if mark[0] < back[0]]
             last = (length, Station("node", after)) if back is None else back
-            if self._between(here, [*marks, last]):
+            own = np.flatnonzero(self.taus == start.tau) if back is not None else _NONE
+            if self._between(here, [*marks, last], own):
                 return
             if back is not None:
                 self.closed = True
@@ -96,8 +99,10 @@ class Walk:
             f"{here.beta:.12g}, {groups_text(self.family.sizes, here.u)}"
         )
 
-    def _between(self, here: Place, marks: list[tuple[float, Station]]) -> bool:
-        """Add the stations of a step; return whether the curve has ended."""
+    def _between(
+        self, here: Place, marks: list[tuple[float, Station]], own: NDArray[np.intp]
+    ) -> bool:
+        """Add the stations of a step, but for rows `own` of the grid; return whether it ends."""
         low, high = float(self.taus[0]), float(self.taus[-1])
         before, at = here, 0.0
         for s, station in marks:
@@ -114,7 +119,8 @@ class Walk:
             )
             rows = np.flatnonzero(inside)
             for row in rows if rising else rows[::-1]:
-                self._pass(here, at, s, int(row))
+                if row not in own:
+                    self._pass(here, at, s, int(row))
             if not low <= to.tau <= high:
                 return True
             self.stations.append(station)
