@@ -18,7 +18,7 @@ from hermiteflow._hessian import ZERO
 from ._continuation import Family, Place, family_of, groups_text, mirrored
 from ._intervals import Array
 from ._table import FixedPoints
-from ._walk import Station, away_from_events, both_ways
+from ._walk import MIRROR, Station, away_from_events, both_ways
 
 #: A curve passes a listed fixed point if it comes this close.
 _NEAR = 1e-6
@@ -26,6 +26,8 @@ _NEAR = 1e-6
 _MEET_BETA, _MEET = 1e-7, 1e-4
 #: So close to an event a curve need not pass a listed point: there are none, or one of two.
 EVENT = 1e-5
+#: A fold is at a beta of the grid if it is this close in tau.
+_TOUCH = 1e-11
 Sizes = tuple[int, ...]
 
 
@@ -205,6 +207,8 @@ class Atlas:
         family = family_of(self.slope, self.k, sizes, u, 1e-7)
         tau = float(self.taus[b])
         x = family.unknowns(u, tau)
+        if family.defect(x) > _NEAR:
+            self._fail(b, sizes, u, "is listed and on no branch")
         place = family.at(x, tau)
         if place is None or np.max(np.abs(place.u - u)) > _NEAR:
             place = family.place(x, None)  # at a fold, on which no line tau = const is transversal
@@ -236,12 +240,24 @@ class Atlas:
                     what = "is not listed" if row is None else "is passed by two branches"
                     self._fail(station.grid, sizes, place.u, what)
                 continue
-            if station.kind == "fold":  # at a beta of the grid, rounding decides if it is passed
-                for b in np.flatnonzero(np.abs(self.taus - place.tau) < 1e-11):
-                    row = self.listings[b].claim(sizes, place.u, even=self.even, near=_MEET)
-                    if row is not None and row >= 0:
-                        out.append(Station("grid", place, grid=int(b), row=row))
             out.append(station)
+        return self._touching(family, out)
+
+    def _touching(self, family: Family, stations: list[Station]) -> list[Station]:
+        """Add listed points of a fold at a beta of the grid: rounding decides if it is passed."""
+        out: list[Station] = []
+        for i, station in enumerate(stations):
+            claims: list[list[Station]] = [[], []]
+            for b in np.flatnonzero(np.abs(self.taus - station.place.tau) < _TOUCH):
+                sides = (stations[max(i - 3, 0) : i], stations[i + 1 : i + 4])
+                for side, there in zip(claims, sides, strict=True):
+                    if station.kind != "fold" or any(s.grid == b for s in there):
+                        continue
+                    u = station.place.u
+                    row = self.listings[b].claim(family.sizes, u, even=self.even, near=_MEET)
+                    if row is not None and row >= 0:
+                        side.append(Station("grid", station.place, grid=int(b), row=row))
+            out += [*claims[0], station, *claims[1]]
         return out
 
     def _at_event(self, family: Family, place: Place) -> bool:
@@ -252,7 +268,8 @@ class Atlas:
         if abs(place.tangent[-1]) < EVENT or abs(family.outside(place)) < EVENT:
             return True
         mirrors = self.even and not family.symmetric
-        return mirrors and mirrored(family.sizes, place.u, EVENT) is not None
+        # equations are singular where a curve meets its mirror image, and places less exact
+        return mirrors and mirrored(family.sizes, place.u, MIRROR) is not None
 
     # -------------------------------------------------------------- where curves meet
 
@@ -265,10 +282,12 @@ class Atlas:
 
     def _partners(self, curve: Curve) -> None:
         for station in curve.stations:
+            beta = station.place.beta
+            if min(abs(beta - self.betas[0]), abs(beta - self.betas[-1])) < _MEET_BETA:
+                continue  # what is known of the other curve ends there
             if station.kind in ("merge", "end"):
                 meeting = meeting_of(curve.family, station)
-                edge = min(abs(meeting.beta - self.betas[0]), abs(meeting.beta - self.betas[-1]))
-                if edge > _MEET_BETA and self.host(meeting) is None:
+                if self.host(meeting) is None:
                     self._start(meeting.sizes, meeting.u, station.place.tau)
             elif station.kind in ("within", "mirror"):
                 for meeting, sizes, u in self._splits(curve.family, station):

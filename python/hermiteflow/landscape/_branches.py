@@ -157,7 +157,9 @@ def _list(psi: Interaction, k: int, beta: float, d: int | None, max_orbits: int)
     try:
         return fixed_points(flow, d=d, max_orbits=max_orbits)
     except ArithmeticError as error:
-        raise ArithmeticError(f"betas must lie off bifurcations, got {beta!r}: {error}") from error
+        raise ArithmeticError(
+            f"betas must lie off bifurcations (1e-6 away is enough), got {beta!r}: {error}"
+        ) from error
 
 
 def _follow(

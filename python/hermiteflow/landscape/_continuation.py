@@ -236,6 +236,10 @@ class Family:
         apart = u[self.first] - u[self.second]
         return np.concatenate([apart, inner, [outside], mirror])
 
+    def defect(self, x: Array) -> float:
+        """Return the largest error of the equations."""
+        return float(np.max(np.abs(self._jet(x)[0])))
+
     def plane(self, x: Array) -> Array:
         """Return the two directions (2, q + 1) in which the equations change least."""
         return np.asarray(np.linalg.svd(self._jet(x)[1])[2][-2:])

@@ -15,7 +15,7 @@ from ._intervals import Array
 #: Events of one curve this close are one.
 _TOGETHER = 1e-7
 #: How far from a point with -w a permutation of w a turn may be found that is there.
-_MIRROR = 1e-2
+MIRROR = 1e-2
 _NONE = np.empty(0, dtype=np.intp)
 _MOST_STEPS = 20_000
 
@@ -208,7 +208,7 @@ class Walk:
         if not self.even or self.family.symmetric:
             return None
         own, u = self.family, place.u
-        partner = mirrored(own.sizes, u, _MIRROR)
+        partner = mirrored(own.sizes, u, MIRROR)
         if partner is None:
             return None
         u = 0.5 * (u - u[partner])
@@ -227,7 +227,7 @@ class Walk:
         taus = [place.tau, place.tau + 1e-6]
         there, row, f = value(taus[0], None)
         for _ in range(20):
-            if there is None or abs(taus[1] - place.tau) > _MIRROR:
+            if there is None or abs(taus[1] - place.tau) > MIRROR:
                 return None
             before, (there, _, f) = f, value(taus[1], row)
             if abs(f) < 1e-15 or f == before or abs(taus[1] - taus[0]) < 1e-15:
