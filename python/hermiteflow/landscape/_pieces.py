@@ -285,9 +285,14 @@ class Pieces:
     ) -> tuple[list[Branch], list[Event]]:
         order = sorted(range(len(branches)), key=lambda n: (branches[n].loss, branches[n].sizes))
         to = {old: new for new, old in enumerate(order)} | {-1: -1}
-        renamed = [
-            Event(e.kind, (to[e.branches[0]], to[e.branches[1]]), e.station, e.kinds)
-            for e in events
-        ]
-        renamed.sort(key=lambda e: (e.station.place.beta, e.kind, e.branches))
+        renamed = []
+        for e in events:
+            first, second = to[e.branches[0]], to[e.branches[1]]
+            kinds = e.kinds
+            if e.kind == "fold" and (first < 0 or 0 <= kinds[1][1] < kinds[0][1]):
+                first, second, kinds = second, first, (kinds[1], kinds[0])
+            if first >= 0:
+                renamed.append(Event(e.kind, (first, second), e.station, kinds))
+        # symmetric ones agree in beta but for rounding
+        renamed.sort(key=lambda e: (round(e.station.place.beta, 11), e.kind, e.branches))
         return [branches[n] for n in order], renamed
