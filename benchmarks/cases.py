@@ -8,12 +8,20 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from scipy.integrate import solve_ivp
 
 import hermiteflow as hf
 
 from . import machine
 from .measure import Contest, Side, timed
-from .peers import numpy_full, numpy_general, numpy_gradient, numpy_rk4, numpy_tiled
+from .peers import (
+    numpy_full,
+    numpy_general,
+    numpy_gradient,
+    numpy_links,
+    numpy_rk4,
+    numpy_tiled,
+)
 from .problems import (
     LEVEL,
     Array,
@@ -211,6 +219,40 @@ def rk4_overlaps(small: bool, peer: str) -> Contest:
     )
 
 
+def rk4_link(small: bool, name: str) -> Contest:
+    """RK4 in overlap space, G = I, with a link in closed form, against NumPy on threads."""
+    steps, step = (20, 0.02) if small else (100, 0.02)
+    n, k = (300, 8) if small else (10_000, 50)
+    targets = hf.Orthonormal(k=k)
+    m0 = hf.random_overlaps(targets, n=n, d=400, seed=0)
+    pool = ThreadPoolExecutor(machine.threads())
+    end = steps * step
+
+    def flow(_t: float, m: Array) -> Array:
+        return numpy_links.field(numpy_links.SLOPES[name], m[None])[0]
+
+    # the same steps in the peer's formula agree to rounding; the truth is an adaptive method's
+    exact = np.array(
+        [
+            solve_ivp(flow, (0.0, end), m, method="DOP853", rtol=1e-12, atol=1e-15).y[:, -1]
+            for m in m0[:4]
+        ]
+    )
+
+    def side(label: str, run: Callable[[], Array]) -> Side:
+        return Side(label, run, largest_difference(run()[:4], exact))
+
+    ours = hf.CorrelationFlow(targets, hf.link(name))
+    return Contest(
+        f"fixed RK4, overlaps, {name}, n = {n:,}, k = {k}, {steps} steps",
+        "overlaps at the end, largest",
+        side("rk4", lambda: _rk4(ours, m0, step, steps)),
+        side("NumPy, tiled, on threads", lambda: numpy_links.solve(name, m0, step, steps, pool)),
+        factor=1.01,
+        floor=1e-12,
+    )
+
+
 def rk4_general(small: bool, peer: str) -> Contest:
     """RK4 in overlap space with a general Gram matrix, against NumPy with the same equations."""
     n, k, steps, step = (200, 20, 10, 0.1) if small else (10_000, 200, 20, 0.1)
@@ -318,6 +360,8 @@ CASES = {
         Case("rk4-numpy", partial(rk4_overlaps, peer="plain"), 65.0, share=0.75),
         Case("rk4-tiled", partial(rk4_overlaps, peer="tiled"), 20.0, share=0.75),
         Case("rk4-numba", partial(rk4_overlaps, peer="numba"), 2.2, share=0.75),
+        Case("rk4-relu", partial(rk4_link, name="relu"), 0.0),
+        Case("rk4-erf", partial(rk4_link, name="erf"), 0.0),
         Case("weights", rk4_weights, 1000.0),
         Case("gradient", gradient, 1.0),
         Case("general-numpy", partial(rk4_general, peer="plain"), 3.0, share=0.8),

@@ -99,7 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0; 1 if a claim does not hold, 2 for bad usage, 130 for Ctrl-C.
+        Exit status: 0; 1 if a claim does not hold, 2 for bad usage, 130 for Ctrl-C, 141 for a
+        closed pipe.
     """
     options = _parser().parse_args(argv)
     try:
@@ -112,6 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"hermiteflow: error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # of `| head`; nothing more can be told there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("hermiteflow: interrupted", file=sys.stderr)
         return 130

@@ -10,6 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +30,7 @@ from benchmarks.peers import (  # noqa: E402
     numpy_full,
     numpy_general,
     numpy_gradient,
+    numpy_links,
     numpy_rk4,
     numpy_tiled,
     scipy_ivp,
@@ -52,6 +54,21 @@ def test_numpy_takes_our_steps(peer: ModuleType, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(numpy_tiled, "TILE", 5)
     found = peer.solve(STARTS.overlaps, STEP, STEPS)
     np.testing.assert_allclose(found, rk4(STARTS.flow, STARTS.overlaps), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", numpy_links.SLOPES)
+def test_numpy_takes_our_steps_of_links_in_closed_form(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numpy_links, "TILE", 5)
+    with ThreadPoolExecutor(2) as pool:
+        found = numpy_links.solve(name, STARTS.overlaps, STEP, STEPS, pool)
+        other = numpy_links.solve(name, STARTS.overlaps, STEP * 1.01, STEPS, pool)
+    ours = rk4(hf.CorrelationFlow(STARTS.flow.targets, hf.link(name)), STARTS.overlaps)
+    np.testing.assert_allclose(found, ours, rtol=0, atol=1e-13)
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(other, ours, rtol=0, atol=1e-13)
+    assert measure.measure(cases.rk4_link(True, name), 1)["ratio"] is not None
 
 
 def test_numpy_takes_our_steps_with_a_general_gram(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import hermiteflow as hf
 from hermiteflow import plot
-from hermiteflow._bifurcation import stretches
+from hermiteflow._plot_bifurcation import stretches
 from hermiteflow.landscape._atlas import Atlas, Listing
 from hermiteflow.landscape._branches import most_values
 from hermiteflow.landscape._continuation import Family

@@ -22,11 +22,74 @@ def exits(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str
     return status, out, err
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["reproduce", "--help"]])
-def test_help_has_examples(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("argv", "example"),
+    [
+        (["--help"], "hermiteflow reproduce --quick"),
+        (["reproduce", "--help"], "hermiteflow reproduce --quick"),
+        (["landscape", "--help"], "hermiteflow landscape --k 10 --p 3 --beta 0.0 0.05 0.2"),
+    ],
+)
+def test_help_has_examples(
+    argv: list[str], example: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, out, _ = exits(argv, capsys)
     assert status == 0
-    assert "hermiteflow reproduce --quick" in out
+    assert example in out
+
+
+def test_the_landscape_is_told_and_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "figure.svg"
+    argv = ["landscape", "--k", "3", "--p", "3", "--beta", "0", "0.1", "--out", str(file)]
+    status, out, err = exits(argv, capsys)
+    assert (status, err) == (0, "")
+    for text in (
+        "beta_c     = 0.250000000000  the average turns",
+        "beta_fold  = 0.261203874964  the index-like minima end",
+        "beta = 0: 14 fixed points in 6 orbits, k = 3",
+        "beta = 0.1: 14 fixed points in 6 orbits, k = 3",
+        f"figure: {file}",
+    ):
+        assert text in out
+    drawn = file.read_text()
+    assert drawn.startswith("<?xml")
+    assert "minimum" in drawn
+
+
+def test_landscapes_without_a_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = exits(["landscape", "--k", "1", "--p", "4"], capsys)
+    assert status == 0
+    assert "2 fixed points in 1 orbit, k = 1" in out
+    status, out, _ = exits(
+        ["landscape", "--k", "3", "--link", "relu", "--without", "1", "--out", "a.pdf"], capsys
+    )
+    assert status == 0
+    assert "26 fixed points found from 220 starts; the list may be incomplete" in out
+    assert "no figure: psi' of this link is no polynomial" in out
+    argv = ["landscape", "--k", "3", "--hermite", "1=1", "3=0.5", "--out", "-"]
+    status, out, _ = exits(argv, capsys)
+    assert status == 0
+    assert "beta_fold    none: link must have minima near the index vectors" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    code = "from hermiteflow.cli import main; raise SystemExit(main())"
+    argv = [sys.executable, "-c", code, "landscape", "--k", "40", "--p", "3", "--out", "-"]
+    argv += ["--beta", *["0"] * 60]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 141
 
 
 def test_version_and_info(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,6 +115,18 @@ def test_version_and_info(capsys: pytest.CaptureFixture[str]) -> None:
         (["reproduce", "--seed", "x"], "must be a whole number >= 0, got 'x'"),
         (["reproduce", "--threads", "0"], "must be a whole number >= 1"),
         (["reproduce", "--fast"], "--fast"),
+        (["landscape", "--p", "3"], "--k"),
+        (["landscape", "--k", "0", "--p", "3"], "must be a whole number >= 1, got '0'"),
+        (["landscape", "--k", "3"], "one of the arguments --p --link --hermite is required"),
+        (["landscape", "--k", "3", "--p", "3", "--link", "relu"], "not allowed with argument"),
+        (["landscape", "--k", "3", "--link", "rellu"], "invalid choice: 'rellu'"),
+        (["landscape", "--k", "3", "--hermite", "3:1"], "such as 3=1.0, got '3:1'"),
+        (["landscape", "--k", "3", "--p", "3", "--beta", "1.0"], "beta must"),
+        (["landscape", "--k", "3", "--p", "3", "--beta", "x"], "invalid float value: 'x'"),
+        (["landscape", "--k", "3", "--p", "3", "--out", "a.txt"], ".pdf, .png, .svg, or be -"),
+        (["landscape", "--k", "3", "--p", "3", "--out", "/no/such/a.pdf"], "no such folder"),
+        (["landscape", "--k", "3", "--link", "sign"], "student must have a derivative"),
+        (["landscape", "--k", "3", "--p", "3", "--d", "2"], "d must be an integer of at least 3"),
     ],
 )
 def test_bad_usage_is_one_line(

@@ -77,9 +77,10 @@ def bifurcation_diagram(
           symmetric one, where that has its crossing), "outside" (m . g changes sign) or
           "degenerate" (a branch ends near fixed points with m . g = 0 that are not isolated).
         - `event_branch` (event, side): the two branches of a fold, that of the lower Morse index
-          first; the branch that ends and the other one; the same branch twice; -1 for a branch out of range. `event_side_kind`,
-          `event_side_index`: kind and Morse index of both beside the event; of a branch that goes
-          on, below and above it; "" and -1 for a branch that another one ends on.
+          first; the branch that ends and the other one; the same branch twice; -1 for a branch out
+          of range. `event_side_kind`, `event_side_index`: kind and Morse index of both beside the
+          event; of a branch that goes on, below and above it; "" and -1 for a branch that another
+          one ends on.
         - `event_beta`, `event_loss` (event), `event_overlap` (event, group): where, in the groups
           of the first branch.
 
