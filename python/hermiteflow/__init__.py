@@ -1,6 +1,8 @@
 """Gradient flow of two-layer networks on Gaussian multi-index models, in any dimension."""
 
+import importlib as _importlib
 import os as _os
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from . import _core, exact
 from ._core import build_info
@@ -38,6 +40,18 @@ _isa = _os.environ.get("HERMITEFLOW_ISA", "")
 if _isa and not _core.select_isa(_isa):
     _names = ", ".join(build_info()["isa_available"])
     raise ImportError(f"HERMITEFLOW_ISA must be one of {_names} on this machine, got {_isa!r}")
+
+if _TYPE_CHECKING:
+    from . import experiments as experiments
+    from . import plot as plot
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import what needs xarray or matplotlib when it is asked for."""
+        if name in ("experiments", "plot"):
+            return _importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "Converged",

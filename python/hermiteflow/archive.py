@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from . import _checks
 from ._dataset import FORMAT, VERSION, from_dataset
+from ._files import whole
 from .solution import Solution
 
 if TYPE_CHECKING:
@@ -35,14 +35,8 @@ def save(solution: Solution, path: str | os.PathLike[str]) -> Path:
     ds = solution.to_xarray()
     encoding = {name: {"_FillValue": None} for name in ds.variables}
     ds.attrs["checksum"] = _checksum(ds)
-    part = target.with_name(f".{uuid.uuid4().hex}.part")
-    try:
+    with whole(target) as part:
         ds.to_netcdf(part, engine="h5netcdf", encoding=encoding)
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return given
 
 

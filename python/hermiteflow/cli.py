@@ -1,4 +1,4 @@
-"""Command line: ``hermiteflow reproduce``, ``landscape`` and ``info``."""
+"""Command line: ``hermiteflow reproduce``, ``run``, ``landscape``, ``info``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import hermiteflow as hf
 
-from . import _landscape_command
+from . import _landscape_command, _run_command
 from ._usage import UsageError, at_least, natural, need
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ examples:
   hermiteflow reproduce --quick                   under a minute, into ./hermiteflow-reproduce
   hermiteflow reproduce --out results --seed 7    the full run, other random numbers
   hermiteflow landscape --k 10 --p 3              every fixed point, and a figure over beta
+  hermiteflow run coverage --k 5 20 --out c.nc    one experiment of one's own
   hermiteflow info                                versions, build, what is installed
 """
 
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="threads; results do not depend on it (default: HERMITEFLOW_NUM_THREADS or all)",
     )
+    commands.add_parser("run", help="run one experiment, from options or a TOML file")
     _landscape_command.add_parser(commands)
     commands.add_parser("info", help="versions, build, what is installed")
     return parser
@@ -102,8 +104,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0; 1 if a claim does not hold, 2 for bad usage, 130 for Ctrl-C, 141 for a
         closed pipe.
     """
-    options = _parser().parse_args(argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        if arguments[:1] == ["run"]:  # its options need the experiments
+            return _run_command.run(arguments[1:])
+        options = _parser().parse_args(arguments)
         if options.command == "info":
             print(_info())
             return 0

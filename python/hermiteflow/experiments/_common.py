@@ -121,11 +121,13 @@ def seed_sequence(seed: Seed) -> np.random.SeedSequence:
 
 
 def link_label(link: Link) -> str:
-    """Name a link by its Hermite series, for coordinates and legends.
+    """Name a link, by its Hermite series if it is a polynomial, for coordinates and legends.
 
-    >>> link_label(hf.hermite({3: 1.0, 5: 0.5}))
-    'h3 + 0.5 h5'
+    >>> link_label(hf.hermite({3: 1.0, 5: 0.5})), link_label(hf.link("relu").without(1))
+    ('h3 + 0.5 h5', 'relu without 1')
     """
+    if link.parts:
+        return link.name
     coefficients = link.coefficients(32)
     terms = []
     for degree in np.flatnonzero(np.abs(coefficients) > 1e-12):

@@ -1,0 +1,27 @@
+"""Files that appear whole or not at all. Knows nothing of what is in them."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give the name of a file beside `path`, which takes its place when all is written.
+
+    Symbolic links keep pointing to the file that they name. If the block raises, or the process
+    ends, an older file stays as it was.
+    """
+    target = path.resolve()
+    part = target.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        yield part
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,246 @@
+"""The command ``hermiteflow run``: one experiment, from options or from a TOML file."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+import sys
+import time
+import tomllib
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ._files import whole
+from ._usage import UsageError, at_least, natural, need
+
+_HELP = """\
+Run one experiment and write what it measured, with its config, seed and versions, to a netCDF
+file. NAME is search_time, nearest, coverage or threshold; its fields are options, or lines of a
+TOML file.
+
+exit status: 0, 2 for bad usage, 130 for Ctrl-C
+"""
+_EXAMPLES = """\
+examples:
+  hermiteflow run coverage --links 3=1 --k 5 20 --out coverage.nc
+  hermiteflow run threshold --links tanh-1 --k 5 --out threshold.nc --figure threshold.pdf
+  hermiteflow run config.toml
+
+a config.toml:
+  experiment = "search_time"
+  seed = 1
+  out = "search_time.nc"
+  links = [{hermite = {3 = 1.0}}, {name = "relu", without = [1]}]
+  targets = {kind = "equiangular", k = 10, beta = 0.05}
+  d = [1e3, 1e6, 1e9]
+"""
+#: Modules that an experiment needs, and those of a figure.
+_NEEDS = ("xarray", "h5netcdf", "h5py", "tqdm")
+#: Plots of `hermiteflow.plot` by experiment.
+_PLOTS = {
+    "search_time": "hitting_times",
+    "nearest": "nearest",
+    "coverage": "coverage",
+    "threshold": "basins",
+}
+#: Keys of a TOML file that are no fields.
+_KEYS = ("experiment", "seed", "threads", "out", "figure")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Tell what is wrong in one line."""
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def _experiments() -> dict[str, tuple[type, Callable[..., Any]]]:
+    from . import experiments as e
+
+    return {
+        "search_time": (e.SearchTimeConfig, e.search_time),
+        "nearest": (e.NearestConfig, e.nearest),
+        "coverage": (e.CoverageConfig, e.coverage),
+        "threshold": (e.ThresholdConfig, e.threshold),
+    }
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command on what follows its name."""
+    need("run", _NEEDS)
+    known = _experiments()
+    from_file = bool(argv) and argv[0].endswith(".toml")
+    options = _parser(known).parse_args(["file", *argv] if from_file else list(argv))
+    given = vars(options)
+    settings = {key: given.pop(key) for key in ("seed", "threads", "out", "figure")}
+    name = given.pop("experiment")
+    if name == "file":
+        table = _read(given["path"])
+        name = _experiment(table, known)
+        for key, value in settings.items():
+            if value is None and key in table:
+                settings[key] = _setting(key, table[key])
+        table = {key: value for key, value in table.items() if key not in _KEYS}
+    else:
+        table = {key: value for key, value in given.items() if value is not None}
+    if settings["out"] is None:
+        raise UsageError("run needs --out FILE, or out in the TOML file")
+    return _measure(name, *known[name], table, settings)
+
+
+def _parser(known: Mapping[str, tuple[type, Callable[..., Any]]]) -> argparse.ArgumentParser:
+    form = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        prog="hermiteflow run", description=_HELP, epilog=_EXAMPLES, formatter_class=form
+    )
+    names = parser.add_subparsers(dest="experiment", metavar="NAME | FILE.toml", required=True)
+    for name, (cls, function) in known.items():
+        summary = str(function.__doc__).partition("\n")[0]
+        one = names.add_parser(name, help=summary, description=summary, formatter_class=form)
+        _add_fields(one, cls)
+        _add_settings(one)
+    file = names.add_parser("file")
+    file.add_argument("path", type=Path)
+    _add_settings(file)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, metavar="FILE", help="netCDF file to write")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help=".pdf, .png or .svg to draw")
+    parser.add_argument("--seed", type=natural, metavar="S", help="a number >= 0 (default: 0)")
+    parser.add_argument(
+        "--threads", type=at_least(1), metavar="N", help="threads; results do not depend on it"
+    )
+
+
+def _add_fields(parser: argparse.ArgumentParser, cls: type) -> None:
+    from .experiments._reading import compact_link, compact_targets
+
+    kinds: dict[str, Callable[[str], Any]] = {
+        "Link": _reader(compact_link),
+        "TargetSpec": _reader(compact_targets),
+        "int": natural,
+        "float": float,
+    }
+    meanings = dict(re.findall(r"^ {4}(\w+) : .*\n((?: {8}.*\n)+)", str(cls.__doc__), re.M))
+    for field in dataclasses.fields(cls):
+        many = str(field.type).startswith("tuple")
+        inner = re.sub(r"tuple\[(.*), \.\.\.\]", r"\1", str(field.type))
+        meaning = " ".join(meanings.get(field.name, "").split()).replace("%", "%%")
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            dest=field.name,
+            nargs="+" if many else None,
+            type=kinds[inner],
+            metavar={"Link": "LINK", "TargetSpec": "TARGETS"}.get(inner, "X"),
+            help=meaning,
+        )
+
+
+def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} must be a TOML file: {error}") from error
+
+
+def _experiment(table: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    from .experiments._reading import hint
+
+    name = table.get("experiment")
+    if not isinstance(name, str) or name not in known:
+        raise UsageError(f"experiment must be the name of one, got {name!r}{hint(name, known)}")
+    return name
+
+
+def _setting(key: str, value: Any) -> Any:
+    if key in ("out", "figure"):
+        if not isinstance(value, str):
+            raise UsageError(f"{key} must be the name of a file, got {value!r}")
+        return Path(value)
+    try:
+        return (natural if key == "seed" else at_least(1))(str(value))
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"{key} {error}") from error
+
+
+def _measure(
+    name: str,
+    cls: type,
+    function: Callable[..., Any],
+    table: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> int:
+    from tqdm import tqdm
+
+    from .experiments._reading import read_fields
+
+    out, figure = settings["out"], settings["figure"]
+    for option, path in (("--out", out), ("--figure", figure)):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise UsageError(f"{option} {path}: no such folder")
+        if path is not None and path.is_dir():
+            raise UsageError(f"{option} {path}: is a folder")
+    if figure is not None:
+        need("run with --figure", ("matplotlib",))
+    try:
+        fields = read_fields(cls, table)
+        total = typing.cast(Any, cls(**fields)).solves
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    begin = time.perf_counter()
+    with tqdm(total=total, unit="run", file=sys.stderr, disable=None, dynamic_ncols=True) as bar:
+
+        def advance(label: str) -> None:
+            bar.set_description(label[:48].ljust(48), refresh=False)
+            bar.update()
+
+        try:
+            ds = function(
+                seed=settings["seed"] or 0,
+                n_threads=settings["threads"],
+                progress=advance,
+                **fields,
+            )
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+    try:
+        with whole(out) as part:
+            ds.to_netcdf(part, engine="h5netcdf")
+        if figure is not None:
+            _draw(name, ds, figure)
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror or error}") from error
+    sizes = ", ".join(f"{dim} {size}" for dim, size in ds.sizes.items())
+    print(f"{out}: {name} over {sizes}")
+    print(f"took {time.perf_counter() - begin:.1f} s", file=sys.stderr)
+    return 0
+
+
+def _draw(name: str, ds: Any, path: Path) -> None:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from . import plot
+
+    with mpl.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
+        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        getattr(plot, _PLOTS[name])(ds, ax=figure.subplots())
+        with whole(path) as part:
+            figure.savefig(part, format=path.suffix[1:], dpi=160)
