@@ -32,6 +32,7 @@ from .landscape import (
 from .links import Link, hermite, link, polynomial
 from .solution import Solution, SolveWarning, Status
 from .starts import random_index_vectors, random_overlaps, random_weights
+from .sweeps import SweepError, sweep
 from .targets import Equiangular, IndexVectors, Orthonormal, Targets
 
 __version__: str = str(build_info()["version"])
@@ -73,6 +74,7 @@ __all__ = [
     "Solution",
     "SolveWarning",
     "Status",
+    "SweepError",
     "Targets",
     "basin_shares",
     "bifurcation_diagram",
@@ -94,4 +96,5 @@ __all__ = [
     "random_weights",
     "solve",
     "solve_ensemble",
+    "sweep",
 ]

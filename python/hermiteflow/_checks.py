@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import difflib
 import importlib.util
 import math
 import numbers
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,9 @@ Array = NDArray[np.float64]
 
 #: Rows of W and V may miss unit norm by this much (float32 input); they are then normalised.
 UNIT_TOLERANCE = 1e-6
+
+# a context variable and not the environment: threads of one process may run different sweeps
+_threads: contextvars.ContextVar[int | None] = contextvars.ContextVar("n_threads", default=None)
 
 
 def describe(value: object) -> str:
@@ -157,15 +162,31 @@ def ascending(value: object, name: str, *, low: float) -> Array:
 
 
 def threads(value: object) -> int:
-    """Return the number of threads: argument, HERMITEFLOW_NUM_THREADS, or 0 for the default."""
+    """Return the number of threads.
+
+    Argument, `default_threads` around the call, HERMITEFLOW_NUM_THREADS, or 0 for OpenMP's own.
+    """
     if value is not None:
         return integer(value, "n_threads", high=4096)
+    inside = _threads.get()
+    if inside is not None:
+        return inside
     text = os.environ.get("HERMITEFLOW_NUM_THREADS", "")
     if not text:
         return 0
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"HERMITEFLOW_NUM_THREADS must be a positive integer, got {text!r}")
     return int(text)
+
+
+@contextlib.contextmanager
+def default_threads(number: int) -> Iterator[None]:
+    """Let calls without `n_threads` use this many threads, in this thread of Python alone."""
+    token = _threads.set(number)
+    try:
+        yield
+    finally:
+        _threads.reset(token)
 
 
 def modules(what: str, names: Sequence[str], extra: str = "reproduce") -> None:
