@@ -6,6 +6,7 @@ again, until `distributed.scheduler.allowed-failures` more have died over the sa
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import pickle
 import uuid
@@ -126,7 +127,8 @@ class Dask(Executor):
 
     def _close(self) -> None:
         if self._own:
-            self._client.close()
+            with contextlib.suppress(OSError, TimeoutError):
+                self._client.close(timeout=TIMEOUT)
 
 
 def _compute(payload: bytes, task: bytes, threads: int) -> Outcome:

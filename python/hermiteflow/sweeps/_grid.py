@@ -155,7 +155,9 @@ def _axis(name: str, given: Any) -> Axis:
         if twice:
             raise ValueError(f"{where} must differ, got {coordinate[twice[0]]} twice")
     if coordinate.dtype.kind == "U":
-        _check_text(coordinate.tolist(), labels or found, where)
+        for i, text in enumerate(coordinate.tolist()):
+            if not _is_unicode(text) or (kinds == {str} and not labels and text != found[i]):
+                raise ValueError(f"{where} must hold Unicode text without NUL, got {found[i]!r}")
     return Axis(name, tuple(found), coordinate, contents)
 
 
@@ -166,12 +168,6 @@ def _as_float(value: float, where: str) -> float:
     if isinstance(value, int) and int(number) != value:
         raise ValueError(f"{where} must hold numbers that fit a float, got {value}")
     return number
-
-
-def _check_text(held: list[str], given: list[Any], where: str) -> None:
-    for text, value in zip(held, given, strict=True):
-        if (isinstance(value, str) and text != value) or not _is_unicode(text):
-            raise ValueError(f"{where} must hold Unicode text, got {value!r}")
 
 
 def _is_unicode(text: str) -> bool:
