@@ -101,8 +101,9 @@ def sanitizers(session: nox.Session) -> None:
     )
     session.install("scikit-build-core>=1.0", "pybind11>=3.0", "cmeel-eigen>=3.4,<4")
     session.install(
-        "numpy", "pytest", "scipy", "mpmath", "matplotlib", "xarray", "h5netcdf", "tqdm"
-    )
+        "numpy", "pytest", "scipy", "mpmath", "matplotlib", "xarray", "h5netcdf", "tqdm",
+        "zarr", "google-crc32c", "threadpoolctl", "distributed",
+    )  # fmt: skip
     session.install(
         "--no-build-isolation", "--no-deps", "--force-reinstall", ".", env={"CXXFLAGS": flags}
     )
@@ -117,6 +118,14 @@ def sanitizers(session: nox.Session) -> None:
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
     session.run("python", "-m", "pytest", *session.posargs, env=env)
+
+
+@nox.session
+def kills(session: nox.Session) -> None:
+    """Sweeps killed at 100 random moments, or at as many as given, and full disks."""
+    session.install(".[test]")
+    env = {"HERMITEFLOW_KILLS": session.posargs[0] if session.posargs else "100"}
+    session.run("pytest", "-rA", "tests/python/test_sweep_kills.py", env=env)
 
 
 @nox.session

@@ -10,6 +10,7 @@ import itertools
 import json
 import keyword
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -151,9 +152,10 @@ def _axis(name: str, given: Any) -> Axis:
         raise TypeError(f"{where} {error}") from None
     coordinate = _coordinate(found, kinds, labels)
     for keys in (contents, coordinate.tolist()):
-        twice = [i for i, key in enumerate(keys) if key in keys[:i]]
-        if twice:
-            raise ValueError(f"{where} must differ, got {coordinate[twice[0]]} twice")
+        if len(set(keys)) < len(keys):
+            (twice, _), *_ = Counter(keys).most_common(1)
+            at = list(keys).index(twice)
+            raise ValueError(f"{where} must differ, got {coordinate[at]} twice")
     if coordinate.dtype.kind == "U":
         for i, text in enumerate(coordinate.tolist()):
             if not _is_unicode(text) or (kinds == {str} and not labels and text != found[i]):
@@ -188,10 +190,12 @@ def _coordinate(
         if kind is int and all(-(2**63) <= value < 2**63 for value in found):
             return np.array(found, dtype=np.int64)
     if labels is None:
-        labels = []
+        unique: dict[str, None] = {}
         for value in found:
-            text, number = label(value), 2
-            while text in labels:  # objects that differ in what a label leaves out
-                text, number = f"{label(value)} ({number})", number + 1
-            labels.append(text)
+            short = text = label(value)
+            number = 2
+            while text in unique:  # objects that differ in what a label leaves out
+                text, number = f"{short} ({number})", number + 1
+            unique[text] = None
+        labels = list(unique)
     return np.array(labels)

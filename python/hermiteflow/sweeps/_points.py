@@ -22,8 +22,10 @@ from ._results import Cells, make_cells
 
 Function = Callable[..., Any]
 
-#: Where BLAS and OpenMP look for their number of threads when they are loaded.
-_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+#: Where we, OpenMP and BLAS look for the number of threads; the last ones when they are loaded.
+_VARIABLES = tuple(
+    f"{name}_NUM_THREADS" for name in ("HERMITEFLOW", "OMP", "OPENBLAS", "MKL", "BLIS")
+)
 
 
 class SweepError(RuntimeError):

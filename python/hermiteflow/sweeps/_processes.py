@@ -17,7 +17,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing import connection, context
+from multiprocessing import connection, context, resource_tracker
 from typing import Any
 
 from ._executors import Executor
@@ -120,7 +120,9 @@ class Processes(Executor):
         process = self._context.Process(
             target=_work, args=(theirs, payload, self.threads), name="sweep"
         )
-        # Ctrl-C is the parent's to handle; a blocked signal stays so in the child
+        # Ctrl-C is the parent's to handle: a blocked signal stays so in the child. The tracker,
+        # which would let it through again when it starts, starts before.
+        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()
@@ -188,6 +190,7 @@ def _send(worker: _Worker, task: Task | None) -> None:
 
 def _work(pipe: connection.Connection[Any, Any], payload: bytes, threads: int) -> None:
     """Compute what comes through the pipe, until it closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

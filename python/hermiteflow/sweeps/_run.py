@@ -194,7 +194,7 @@ class _Run:
                 report(len(self.done))
         except BaseException as error:
             for outcome in runner.stop():
-                with contextlib.suppress(SweepError, ValueError, OSError):
+                with contextlib.suppress(Exception):  # the first error counts
                     self._take(outcome)
             self._log(event="stop", error=type(error).__name__, finished=len(self.done))
             if isinstance(error, KeyboardInterrupt):
