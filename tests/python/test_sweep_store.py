@@ -193,6 +193,26 @@ def test_an_unfinished_store_does_not_open(tmp_path: Path) -> None:
         hf.sweep(f.fails, {"x": [1, 2, 3]}, seed=0, store=tmp_path / "s")
 
 
+def test_a_store_that_lost_a_point_does_not_open_until_it_is_back(tmp_path: Path) -> None:
+    broken = [False]
+
+    def function(x: int, seed: object) -> dict[str, Any]:
+        if broken[0]:
+            raise RuntimeError("stop here")
+        return {"y": x}
+
+    hf.sweep(function, {"x": [1, 2]}, seed=0, store=tmp_path / "s")
+    before = f.tree(tmp_path / "s")
+    (tmp_path / "s" / "y" / "c.1").write_bytes(b"")
+    broken[0] = True
+    with pytest.raises(hf.SweepError, match="1 of 2 points"):
+        hf.sweep(function, {"x": [1, 2]}, seed=0, store=tmp_path / "s")
+    assert not (tmp_path / "s" / "zarr.json").exists()
+    broken[0] = False
+    hf.sweep(function, {"x": [1, 2]}, seed=0, store=tmp_path / "s")
+    assert f.tree(tmp_path / "s") == before
+
+
 def test_form_in_the_store_binds_later_points(tmp_path: Path) -> None:
     """A function that was edited meanwhile, as far as its results show it."""
     size = [1]
