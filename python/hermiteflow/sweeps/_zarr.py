@@ -1,7 +1,7 @@
 """Bytes of Zarr v3: metadata, chunks with their checksum. Knows neither grid nor files.
 
-May import `_content`. Written here, not by zarr-python, because these bytes have to be the same
-for every version of it, and have to reach the disk before they get their name.
+Imports nothing of the sweeps. Written here, not by zarr-python, because these bytes have to be
+the same for every version of it, and have to reach the disk before they get their name.
 """
 
 from __future__ import annotations
