@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import hermiteflow as hf
+
 from ._files import whole
 from ._usage import UsageError, at_least, natural, need
 
@@ -46,8 +48,11 @@ _PLOTS = {
     "coverage": "coverage",
     "threshold": "basins",
 }
+#: Stands for the folder OUT.store.
+_BESIDE = Path(".store")
 #: Keys of a TOML file that are no fields.
-_KEYS = ("experiment", "seed", "threads", "out", "figure")
+_SETTINGS = ("seed", "threads", "out", "figure", "executor", "store")
+_KEYS = ("experiment", *_SETTINGS)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -74,7 +79,7 @@ def run(argv: Sequence[str]) -> int:
     from_file = bool(argv) and argv[0].endswith(".toml")
     options = _parser(known).parse_args(["file", *argv] if from_file else list(argv))
     given = vars(options)
-    settings = {key: given.pop(key) for key in ("seed", "threads", "out", "figure")}
+    settings = {key: given.pop(key) for key in _SETTINGS}
     name = given.pop("experiment")
     if name == "file":
         table = _read(given["path"])
@@ -113,6 +118,24 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=natural, metavar="S", help="a number >= 0 (default: 0)")
     parser.add_argument(
         "--threads", type=at_least(1), metavar="N", help="threads; results do not depend on it"
+    )
+    parser.add_argument(
+        "--executor",
+        metavar="E",
+        help="serial (default), threads, processes, or a dask scheduler such as tcp://host:8786",
+    )
+    parser.add_argument(
+        "--store",
+        type=Path,
+        metavar="DIR",
+        help="keep finished points here; the same command goes on from there",
+    )
+    parser.add_argument(
+        "--resume",
+        dest="store",
+        action="store_const",
+        const=_BESIDE,
+        help="the same, in a folder beside --out",
     )
 
 
@@ -170,7 +193,9 @@ def _experiment(table: Mapping[str, Any], known: Mapping[str, Any]) -> str:
 
 
 def _setting(key: str, value: Any) -> Any:
-    if key in ("out", "figure"):
+    if key == "executor":
+        return value
+    if key in ("out", "figure", "store"):
         if not isinstance(value, str):
             raise UsageError(f"{key} must be the name of a file, got {value!r}")
         return Path(value)
@@ -191,7 +216,9 @@ def _measure(
 
     from .experiments._reading import read_fields
 
-    out, figure = settings["out"], settings["figure"]
+    out, figure, store = settings["out"], settings["figure"], settings["store"]
+    if store == _BESIDE:
+        store = out.with_name(out.name + ".store")
     for option, path in (("--out", out), ("--figure", figure)):
         if path is not None and not path.absolute().parent.is_dir():
             raise UsageError(f"{option} {path}: no such folder")
@@ -201,7 +228,7 @@ def _measure(
         need("run with --figure", ("matplotlib",))
     try:
         fields = read_fields(cls, table)
-        total = typing.cast(Any, cls(**fields)).solves
+        total = typing.cast(Any, cls(**fields)).points
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     begin = time.perf_counter()
@@ -216,10 +243,16 @@ def _measure(
                 seed=settings["seed"] or 0,
                 n_threads=settings["threads"],
                 progress=advance,
+                executor=settings["executor"] or "serial",
+                store=store,
                 **fields,
             )
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+        except (ValueError, TypeError, OSError, ImportError, hf.SweepError) as error:
+            raise UsageError(" ".join(str(error).split())) from error
+        except KeyboardInterrupt:
+            if store is not None:
+                print(f"the same command goes on from {store}", file=sys.stderr)
+            raise
     try:
         with whole(out) as part:
             ds.to_netcdf(part, engine="h5netcdf")

@@ -152,7 +152,7 @@ def _simulate(options: argparse.Namespace) -> list[Claim]:
     from .claims import CLAIMS, plan, run_claim
 
     configs = plan(quick=options.quick)
-    total = sum(config.solves for part in configs.values() for config in part.values())
+    total = sum(config.points for part in configs.values() for config in part.values())
     # disable=None: no bar where stderr is not a terminal.
     with tqdm(total=total, unit="run", file=sys.stderr, disable=None, dynamic_ncols=True) as bar:
 

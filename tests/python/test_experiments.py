@@ -209,7 +209,7 @@ def test_a_dataset_tells_what_it_is(name: str, tmp_path: Path) -> None:
     ticks: list[str] = []
     ds = run(name, seed=3, progress=ticks.append)
     config = getattr(ex, "".join(map(str.title, name.split("_"))) + "Config")(**SMALL[name])
-    assert len(ticks) == config.solves
+    assert len(ticks) == config.points
     assert json.loads(ds.attrs["seed"]) == {"entropy": "3", "spawn_key": []}
     assert json.loads(ds.attrs["versions"])["hermiteflow"] == hf.__version__
     assert json.loads(ds.attrs["config"])["links"][0] == "h3"
@@ -246,14 +246,61 @@ def test_chunks_cover_every_neuron(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(share, ds.probability.sel(limit="estimate"))
 
 
-def test_hitting_times_are_the_exact_ones() -> None:
+def test_hitting_times_are_the_exact_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """One index vector: the time is an integral over the start alone (8)."""
+    starts: dict[int, np.ndarray] = {}
+    draw = hf.random_overlaps
+
+    def watched(targets: Any, *, n: int, d: int, seed: Any) -> np.ndarray:
+        starts[d] = draw(targets, n=n, d=d, seed=seed)
+        return starts[d]
+
+    monkeypatch.setattr(hf, "random_overlaps", watched)
     ds = run("search_time", k=1, n=30, level=0.5, seed=7, links=(hf.hermite(4),))
-    root = _common.stream(np.random.SeedSequence(7), 1, 0, 0, 1)
-    start = hf.random_overlaps(hf.Orthonormal(k=1), n=30, d=10**7, seed=root)
+    assert sorted(starts) == [10**6, 10**7, 10**8]
+    start = starts[10**7]
     psi = hf.Interaction(hf.hermite(4))
-    exact = [hf.exact.single_index_time(psi, abs(float(u)), 0.5) for u in start[:, 0]]
+    times = np.array([hf.exact.single_index_time(psi, abs(float(u)), 0.5) for u in start[:, 0]])
+    exact = np.where(times > 1e3 * 1e7, np.inf, times)  # the horizon
     np.testing.assert_allclose(ds.hitting_time.sel(d=1e7).values[0, 0], exact, rtol=1e-6)
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(ds.hitting_time.sel(d=1e8).values[0, 0], exact, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_an_interrupted_experiment_goes_on_from_its_store(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(name, seed=1)
+    calls, solve = [], hf.solve
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return solve(*args, **options)
+
+    owner = hf.landscape._basins if name == "threshold" else hf
+    monkeypatch.setattr(owner, "solve", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(name, seed=1, store=tmp_path / "store")
+    monkeypatch.setattr(owner, "solve", solve)
+    xr.testing.assert_identical(run(name, seed=1, store=tmp_path / "store"), whole)
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(owner, "solve", never)
+    xr.testing.assert_identical(run(name, seed=1, store=tmp_path / "store"), whole)
+    with pytest.raises(ValueError, match="store must be of this sweep"):
+        run(name, seed=2, store=tmp_path / "store")
+    with pytest.raises(ValueError, match="seed must be given with a store"):
+        run(name, store=tmp_path / "store")
+
+
+def test_processes_give_what_this_one_gives() -> None:
+    for name in ("search_time", "nearest", "coverage", "threshold"):
+        xr.testing.assert_identical(run(name, seed=2, executor="processes"), run(name, seed=2))
 
 
 def test_lost_neurons_are_censored() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,37 @@ def test_an_older_file_stays_if_the_run_fails(
     assert exits(argv, capsys) == (130, "", "hermiteflow: interrupted\n")
     assert out.read_text() == "kept"
     assert [path.name for path in tmp_path.iterdir()] == ["a.nc"]
+
+
+def test_a_killed_run_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SIGKILL once a point is in the store; then the same command, and the same data."""
+    out, plain = tmp_path / "a.nc", tmp_path / "b.nc"
+    argv = ["run", "nearest", "--links", "3=1", "4=1", "--k", "3", "20", "50", "--n", "20000"]
+    command = "from hermiteflow.cli import main; raise SystemExit(main())"
+    process = subprocess.Popen(
+        [sys.executable, "-c", command, *argv, "--out", str(out), "--resume"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    store = tmp_path / "a.nc.store"
+    while process.poll() is None and not list(store.glob("counts/c.*")):
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not out.exists()
+    before = len(list(store.glob("counts/c.*")))
+    assert before >= 1
+    assert exits([*argv, "--out", str(out), "--resume"], capsys)[0] == 0
+    assert len(list(store.glob("counts/c.*"))) == 6
+    assert exits([*argv, "--out", str(plain), "--executor", "processes"], capsys)[0] == 0
+    with xr.open_dataset(out) as a, xr.open_dataset(plain) as b:
+        xr.testing.assert_identical(a.load(), b.load())
+    status, _, err = exits([*argv, "--seed", "1", "--out", str(out), "--resume"], capsys)
+    assert status == 2
+    assert "store must be of this sweep" in err
+    status, _, err = exits([*argv, "--out", str(out), "--executor", "tcp://127.0.0.1:1"], capsys)
+    assert status == 2
+    assert "127.0.0.1:1" in err
 
 
 def test_submodules_come_when_they_are_asked_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import json
 import math
 import platform
@@ -15,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hermiteflow as hf
+from hermiteflow import _checks
 from hermiteflow.starts import stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import xarray as xr
 
     from hermiteflow.links import Link
     from hermiteflow.targets import Targets
@@ -189,6 +193,80 @@ def versions() -> dict[str, str]:
 
 def silent(_: str) -> None:
     """Report no progress."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """How an experiment is run; what `hf.sweep` takes.
+
+    Parameters
+    ----------
+    root : SeedSequence
+        Root of every random stream.
+    n_threads : int or None
+        Threads of a point; by default all for "serial", one for other executors.
+    progress : callable
+        Called with a label after each point.
+    executor : {"serial", "threads", "processes"}, Client or str
+        Who computes the points.
+    store : str or path, optional
+        A folder for finished points, from which an interrupted experiment goes on.
+    """
+
+    root: np.random.SeedSequence
+    n_threads: int | None
+    progress: Progress
+    executor: Any
+    store: Any
+
+    @classmethod
+    def of(
+        cls, seed: Seed, n_threads: int | None, progress: Progress, executor: Any, store: Any
+    ) -> Run:
+        """Return the run of these keywords of an experiment."""
+        if store is not None and seed is None:
+            raise ValueError("seed must be given with a store: it goes on from there")
+        root = seed_sequence(seed)
+        return cls(
+            root=root, n_threads=n_threads, progress=progress, executor=executor, store=store
+        )
+
+    def points(
+        self,
+        function: Callable[..., dict[str, Any]],
+        config: object,
+        grid: Mapping[str, Any],
+        label: str,
+        dims: Mapping[str, Sequence[str]],
+        **more: Any,
+    ) -> xr.Dataset:
+        """Return what ``function(config=config, shared=number, **more, **point, seed=...)`` gives.
+
+        `shared` is a seed that all points have in common.
+        """
+        shared = int(stream(self.root, 0).generate_state(1, np.uint64)[0])
+        done = 0
+
+        def report(now: int, _: int) -> None:
+            nonlocal done
+            for _ in range(now - done):
+                self.progress(label)
+            done = now
+
+        threads = self.n_threads
+        if threads is None:
+            alone = isinstance(self.executor, str) and self.executor == "serial"
+            threads = (_checks.threads(None) or hf.build_info()["max_threads"]) if alone else 1
+        return hf.sweep(
+            functools.partial(function, config=config, shared=shared, **more),
+            grid,
+            executor=self.executor,
+            seed=self.root,
+            store=self.store,
+            dims=dims,
+            threads_per_worker=threads,
+            progress=report,
+        )
 
 
 def as_tuple(values: Any) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ from hermiteflow._statistics import clopper_pearson
 from ._common import (
     CHUNK,
     Progress,
+    Run,
     Seed,
     TargetSpec,
     as_tuple,
@@ -25,7 +26,6 @@ from ._common import (
     link_label,
     make_config,
     require,
-    seed_sequence,
     silent,
     stream,
     time_scale,
@@ -108,10 +108,9 @@ class CoverageConfig:
         return max(1, CHUNK // (k * self.n_max(k)))
 
     @property
-    def solves(self) -> int:
-        """Number of calls of `hf.solve`, and of the progress callback."""
-        calls = sum(-(-self.batches // self.rows(k)) for k in self.k)
-        return len(self.links) * len(self.targets) * calls
+    def points(self) -> int:
+        """Number of points of the grid, and of calls of the progress callback."""
+        return len(self.links) * len(self.targets) * len(self.k)
 
 
 def coverage(
@@ -119,6 +118,8 @@ def coverage(
     seed: Seed = None,
     n_threads: int | None = None,
     progress: Progress = silent,
+    executor: Any = "serial",
+    store: Any = None,
     **fields: Any,
 ) -> xr.Dataset:
     """Measure the probability that n neurons find all k index vectors.
@@ -130,7 +131,10 @@ def coverage(
     n_threads : int, optional
         Threads of `hf.solve`; no result depends on it.
     progress : callable
-        Called with a label after each solve.
+        Called with a label after each point of the grid.
+    executor, store
+        As in `hf.sweep`: who computes the points, and a folder from which an interrupted run
+        goes on.
     **fields
         Fields of `CoverageConfig`.
 
@@ -156,36 +160,54 @@ def coverage(
     (1, 1, 1, 10)
     """
     config = make_config(CoverageConfig, fields)
-    root = seed_sequence(seed)
-    shape = (len(config.links), len(config.targets), len(config.k))
-    first = [np.empty((*shape[:2], config.batches, k)) for k in config.k]
-    lost = np.zeros((*shape, 2), dtype=np.int64)
-    for a, b, c in np.ndindex(*shape):
-        k, link, spec = config.k[c], config.links[a], config.targets[b]
-        targets = spec.build(k, stream(root, 0, b, c))
-        flow = hf.CorrelationFlow(targets, link)
-        for e, begin in enumerate(range(0, config.batches, config.rows(k))):
-            end = min(begin + config.rows(k), config.batches)
-            size = (end - begin, config.n_max(k))
-            start = hf.random_overlaps(
-                targets, n=math.prod(size), d=int(config.d), seed=stream(root, 1, a, b, c, e)
-            )
-            solution = hf.solve(
-                flow,
-                overlaps=start,
-                t_end=config.horizon * time_scale(link, config.d),
-                rtol=config.rtol,
-                events={"end": hf.Converged()},
-                n_threads=n_threads,
-            )
-            status = np.asarray(solution.status)
-            first[c][a, b, begin:end] = _first_finds(np.asarray(solution.index).reshape(size), k)
-            lost[a, b, c] += (
-                np.count_nonzero(status == int(hf.Status.t_end)),
-                np.count_nonzero(failed(status)),
-            )
-            progress(f"coverage, {link_label(link)}, {spec.label}, k = {k}")
-    return _dataset(config, root, first, lost)
+    run = Run.of(seed, n_threads, progress, executor, store)
+    grid = {
+        "link": {link_label(link): link for link in config.links},
+        "targets": {spec.label: spec for spec in config.targets},
+        "k": list(config.k),
+    }
+    dims = {"needed": ("batch",), "found": ("batch",), "share": ("ratio",)}
+    return _dataset(config, run.root, run.points(_point, config, grid, "coverage", dims))
+
+
+def _point(
+    *,
+    config: CoverageConfig,
+    shared: int,
+    link: Link,
+    targets: TargetSpec,
+    k: int,
+    seed: np.random.SeedSequence,
+) -> dict[str, Any]:
+    """All networks of one link, arrangement and k."""
+    place = config.targets.index(targets)
+    vectors = targets.build(k, np.random.SeedSequence((shared, place, k)))
+    flow = hf.CorrelationFlow(vectors, link)
+    first = np.empty((config.batches, k))
+    late = failures = 0
+    for part, begin in enumerate(range(0, config.batches, config.rows(k))):
+        end = min(begin + config.rows(k), config.batches)
+        size = (end - begin, config.n_max(k))
+        solution = hf.solve(
+            flow,
+            overlaps=hf.random_overlaps(
+                vectors, n=math.prod(size), d=int(config.d), seed=stream(seed, part)
+            ),
+            t_end=config.horizon * time_scale(link, config.d),
+            rtol=config.rtol,
+            events={"end": hf.Converged()},
+        )
+        status = np.asarray(solution.status)
+        first[begin:end] = _first_finds(np.asarray(solution.index).reshape(size), k)
+        late += int(np.count_nonzero(status == int(hf.Status.t_end)))
+        failures += int(np.count_nonzero(failed(status)))
+    return {
+        "needed": first.max(axis=-1),
+        "found": np.isfinite(first).sum(axis=-1),
+        "share": np.array([(first <= n).mean() for n in config.sizes(k)[0]]),
+        "late": late,
+        "failures": failures,
+    }
 
 
 def _first_finds(index: NDArray[np.integer[Any]], k: int) -> NDArray[np.float64]:
@@ -197,16 +219,11 @@ def _first_finds(index: NDArray[np.integer[Any]], k: int) -> NDArray[np.float64]
 
 
 def _dataset(
-    config: CoverageConfig,
-    root: np.random.SeedSequence,
-    first: list[NDArray[np.float64]],
-    lost: NDArray[np.int64],
+    config: CoverageConfig, root: np.random.SeedSequence, points: xr.Dataset
 ) -> xr.Dataset:
-    needed = np.stack([finds.max(axis=-1) for finds in first], axis=2)
-    found = np.stack([np.isfinite(finds).sum(axis=-1) for finds in first], axis=2)
+    needed = points.needed.values
     sizes = [np.asarray([config.sizes(k)[part] for k in config.k]) for part in (0, 1)]
     curves = [np.empty((*needed.shape[:3], n.shape[1], 3)) for n in sizes]
-    share = np.empty(curves[0].shape[:-1])
     for a, b, c in np.ndindex(*needed.shape[:3]):
         for n, curve in zip(sizes, curves, strict=True):
             for g in range(n.shape[1]):
@@ -214,7 +231,6 @@ def _dataset(
                 curve[a, b, c, g] = clopper_pearson(
                     complete, config.batches, confidence=config.confidence
                 )
-        share[a, b, c] = [(first[c][a, b] <= size).mean() for size in sizes[0][c]]
     dims = ("link", "targets", "k")
     one, neurons = {"units": "1"}, {"units": "neurons"}
     return xr.Dataset(
@@ -222,13 +238,13 @@ def _dataset(
             "n_needed": ((*dims, "batch"), needed, neurons),
             "probability": ((*dims, "ratio", "limit"), curves[0], one),
             "probability_linear": ((*dims, "factor", "limit"), curves[1], one),
-            "found": ((*dims, "batch"), found, {"units": "index vectors"}),
-            "found_share": ((*dims, "ratio"), share, one),
+            "found": ((*dims, "batch"), points.found.values, {"units": "index vectors"}),
+            "found_share": ((*dims, "ratio"), points.share.values, one),
             "n": (("k", "ratio"), sizes[0], neurons),
             "n_linear": (("k", "factor"), sizes[1], neurons),
             "n_max": ("k", [config.n_max(k) for k in config.k], neurons),
-            "late": (dims, lost[..., 0], neurons),
-            "failures": (dims, lost[..., 1], neurons),
+            "late": (dims, points.late.values, neurons),
+            "failures": (dims, points.failures.values, neurons),
             "even": ("link", np.asarray([is_even(link) for link in config.links], dtype=np.int8)),
         },
         coords={

@@ -15,6 +15,7 @@ from hermiteflow._statistics import clopper_pearson
 from ._common import (
     CHUNK,
     Progress,
+    Run,
     Seed,
     TargetSpec,
     as_tuple,
@@ -24,7 +25,6 @@ from ._common import (
     link_label,
     make_config,
     require,
-    seed_sequence,
     silent,
     stream,
 )
@@ -92,9 +92,9 @@ class NearestConfig:
         require(0.0 <= self.tie < 1.0, "tie", "lie in [0, 1)", self.tie)
 
     @property
-    def solves(self) -> int:
-        """Number of calls of `hf.solve`, and of the progress callback."""
-        return len(self.links) * sum(-(-self.n // _rows(k)) for k in self.k)
+    def points(self) -> int:
+        """Number of points of the grid, and of calls of the progress callback."""
+        return len(self.links) * len(self.k)
 
 
 def _rows(k: int) -> int:
@@ -106,6 +106,8 @@ def nearest(
     seed: Seed = None,
     n_threads: int | None = None,
     progress: Progress = silent,
+    executor: Any = "serial",
+    store: Any = None,
     **fields: Any,
 ) -> xr.Dataset:
     """Count how many neurons end at the index vector nearest to their start.
@@ -119,7 +121,10 @@ def nearest(
     n_threads : int, optional
         Threads of `hf.solve`; no result depends on it.
     progress : callable
-        Called with a label after each solve.
+        Called with a label after each point of the grid.
+    executor, store
+        As in `hf.sweep`: who computes the points, and a folder from which an interrupted run
+        goes on.
     **fields
         Fields of `NearestConfig`.
 
@@ -142,26 +147,30 @@ def nearest(
     200
     """
     config = make_config(NearestConfig, fields)
-    root = seed_sequence(seed)
-    counts = np.zeros((len(config.links), len(config.k), len(OUTCOMES)), dtype=np.int64)
-    for a, link in enumerate(config.links):
-        for b, k in enumerate(config.k):
-            targets = config.targets.build(k, stream(root, 0, b))
-            flow = hf.CorrelationFlow(targets, link)
-            for c, first in enumerate(range(0, config.n, _rows(k))):
-                n = min(_rows(k), config.n - first)
-                start = hf.random_overlaps(
-                    targets, n=n, d=int(config.d), seed=stream(root, 1, a, b, c)
-                )
-                solution = hf.solve(flow, overlaps=start, rtol=config.rtol, n_threads=n_threads)
-                counts[a, b] += _count(
-                    np.abs(start) if is_even(link) else start,
-                    np.asarray(solution.index),
-                    np.asarray(solution.status),
-                    config.tie,
-                )
-                progress(f"nearest, {link_label(link)}, k = {k}")
-    return _dataset(config, root, counts)
+    run = Run.of(seed, n_threads, progress, executor, store)
+    grid = {"link": {link_label(link): link for link in config.links}, "k": list(config.k)}
+    found = run.points(_point, config, grid, "nearest", {"counts": ("outcome",)})
+    return _dataset(config, run.root, found.counts.values)
+
+
+def _point(
+    *, config: NearestConfig, shared: int, link: Link, k: int, seed: np.random.SeedSequence
+) -> dict[str, Any]:
+    """Neurons by outcome, for one link and k."""
+    targets = config.targets.build(k, np.random.SeedSequence((shared, k)))
+    flow = hf.CorrelationFlow(targets, link)
+    counts = np.zeros(len(OUTCOMES), dtype=np.int64)
+    for part, first in enumerate(range(0, config.n, _rows(k))):
+        n = min(_rows(k), config.n - first)
+        start = hf.random_overlaps(targets, n=n, d=int(config.d), seed=stream(seed, part))
+        solution = hf.solve(flow, overlaps=start, rtol=config.rtol)
+        counts += _count(
+            np.abs(start) if is_even(link) else start,
+            np.asarray(solution.index),
+            np.asarray(solution.status),
+            config.tie,
+        )
+    return {"counts": counts}
 
 
 def _count(

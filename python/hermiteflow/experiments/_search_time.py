@@ -15,6 +15,7 @@ from hermiteflow._statistics import Interval, bootstrap_quantiles, quantiles, sl
 from ._common import (
     TIME_UNIT,
     Progress,
+    Run,
     Seed,
     TargetSpec,
     as_tuple,
@@ -23,7 +24,6 @@ from ._common import (
     link_label,
     make_config,
     require,
-    seed_sequence,
     silent,
     stream,
     time_scale,
@@ -31,6 +31,7 @@ from ._common import (
 
 if TYPE_CHECKING:
     from hermiteflow.links import Link
+    from hermiteflow.targets import Targets
 
 __all__ = ["SearchTimeConfig", "log_rate_bounds", "search_time"]
 
@@ -97,8 +98,8 @@ class SearchTimeConfig:
         require(fitted >= 2, "d", f"hold two values at or above d_fit={self.d_fit:g}", self.d)
 
     @property
-    def solves(self) -> int:
-        """Number of calls of `hf.solve`, and of the progress callback."""
+    def points(self) -> int:
+        """Number of points of the grid, and of calls of the progress callback."""
         return len(self.links) * len(self.targets) * len(self.d)
 
 
@@ -107,6 +108,8 @@ def search_time(
     seed: Seed = None,
     n_threads: int | None = None,
     progress: Progress = silent,
+    executor: Any = "serial",
+    store: Any = None,
     **fields: Any,
 ) -> xr.Dataset:
     """Measure search times over the input dimension, with slopes.
@@ -118,7 +121,10 @@ def search_time(
     n_threads : int, optional
         Threads of `hf.solve`; no result depends on it.
     progress : callable
-        Called with a label after each solve.
+        Called with a label after each point of the grid.
+    executor, store
+        As in `hf.sweep`: who computes the points, and a folder from which an interrupted run
+        goes on.
     **fields
         Fields of `SearchTimeConfig`.
 
@@ -144,33 +150,46 @@ def search_time(
     2
     """
     config = make_config(SearchTimeConfig, fields)
-    root = seed_sequence(seed)
-    shape = (len(config.links), len(config.targets), len(config.d))
-    times = np.empty((*shape, config.n))
-    failures = np.zeros(shape, dtype=np.int64)
-    families = [spec.build(config.k, stream(root, 0, b)) for b, spec in enumerate(config.targets)]
-    for a, link in enumerate(config.links):
-        for b, targets in enumerate(families):
-            for c, d in enumerate(config.d):
-                start = hf.random_overlaps(
-                    targets, n=config.n, d=int(d), seed=stream(root, 1, a, b, c)
-                )
-                solution = hf.solve(
-                    hf.CorrelationFlow(targets, link),
-                    overlaps=start,
-                    t_end=config.horizon * time_scale(link, d),
-                    rtol=config.rtol,
-                    events={"hit": hf.HittingTime(config.level, terminal=True)},
-                    n_threads=n_threads,
-                )
-                hit = np.asarray(solution.events["hit"], dtype=np.float64)
-                times[a, b, c] = np.where(np.isnan(hit), np.inf, hit)
-                failures[a, b, c] = failed(np.asarray(solution.status)).sum()
-                progress(f"search time, {link_label(link)}, {config.targets[b].label}, d = {d:g}")
-    grams = np.stack([np.asarray(targets.gram) for targets in families])
-    return _dataset(config, root, times, failures).assign(
+    run = Run.of(seed, n_threads, progress, executor, store)
+    families = {
+        spec.label: spec.build(config.k, stream(run.root, 1, b))
+        for b, spec in enumerate(config.targets)
+    }
+    grid = {
+        "link": {link_label(link): link for link in config.links},
+        "targets": families,
+        "d": [float(d) for d in config.d],
+    }
+    found = run.points(_point, config, grid, "search time", {"times": ("neuron",)})
+    grams = np.stack([np.asarray(targets.gram) for targets in families.values()])
+    return _dataset(config, run.root, found.times.values, found.failures.values).assign(
         gram=(("targets", "index_vector", "index_vector_2"), grams, {"units": "1"})
     )
+
+
+def _point(
+    *,
+    config: SearchTimeConfig,
+    shared: int,
+    link: Link,
+    targets: Targets,
+    d: float,
+    seed: np.random.SeedSequence,
+) -> dict[str, Any]:
+    """Hitting times of one link, arrangement and d; inf for neurons that do not arrive."""
+    del shared
+    solution = hf.solve(
+        hf.CorrelationFlow(targets, link),
+        overlaps=hf.random_overlaps(targets, n=config.n, d=int(d), seed=seed),
+        t_end=config.horizon * time_scale(link, d),
+        rtol=config.rtol,
+        events={"hit": hf.HittingTime(config.level, terminal=True)},
+    )
+    hit = np.asarray(solution.events["hit"], dtype=np.float64)
+    return {
+        "times": np.where(np.isnan(hit), np.inf, hit),
+        "failures": int(failed(np.asarray(solution.status)).sum()),
+    }
 
 
 def log_rate_bounds(gram: np.ndarray[Any, Any]) -> tuple[float, float]:

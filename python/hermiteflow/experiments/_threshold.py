@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,19 +13,19 @@ from numpy.typing import NDArray
 
 import hermiteflow as hf
 from hermiteflow._statistics import clopper_pearson
+from hermiteflow.landscape._basins import STARTS
 from hermiteflow.landscape._naming import in_order
 
 from ._common import (
     Progress,
+    Run,
     Seed,
     as_tuple,
     attributes,
     link_label,
     make_config,
     require,
-    seed_sequence,
     silent,
-    stream,
 )
 
 if TYPE_CHECKING:
@@ -98,8 +100,8 @@ class ThresholdConfig:
         return np.where(x <= 1.0, low * x, np.where(x <= 2.0, between, high * (x - 1.0)))
 
     @property
-    def solves(self) -> int:
-        """Number of calls of `hf.solve`, and of the progress callback."""
+    def points(self) -> int:
+        """Number of points of the grid, and of calls of the progress callback."""
         return len(self.links) * len(self.positions)
 
 
@@ -108,6 +110,8 @@ def threshold(
     seed: Seed = None,
     n_threads: int | None = None,
     progress: Progress = silent,
+    executor: Any = "serial",
+    store: Any = None,
     **fields: Any,
 ) -> xr.Dataset:
     """Measure where neurons end as the index vectors lean towards each other.
@@ -119,7 +123,10 @@ def threshold(
     n_threads : int, optional
         Threads of `hf.solve`; no result depends on it.
     progress : callable
-        Called with a label after each solve.
+        Called with a label after each point of the grid.
+    executor, store
+        As in `hf.sweep`: who computes the points, and a folder from which an interrupted run
+        goes on.
     **fields
         Fields of `ThresholdConfig`.
 
@@ -142,60 +149,83 @@ def threshold(
     array([[ 0, 10]])
     """
     config = make_config(ThresholdConfig, fields)
-    root = seed_sequence(seed)
-    parts = []
-    for a, link in enumerate(config.links):
-        betas = config.betas(link)
-        ticks = _Ticks(betas, link_label(link), progress)
-        part = hf.basin_shares(
-            link,
-            config.k,
-            betas,
-            n=config.n,
-            d=int(config.d),
-            distance=config.distance,
-            rtol=config.rtol,
-            confidence=config.confidence,
-            seed=stream(root, a),
-            progress=ticks,
-            n_threads=n_threads,
-        )
-        part = part.rename(beta="position").assign_coords(position=list(config.positions))
-        part["beta"] = ("position", betas, {"units": "1"})
-        parts.append(part)
-    return _joined(config, root, parts)
+    run = Run.of(seed, n_threads, progress, executor, store)
+    betas = {link_label(link): tuple(config.betas(link).tolist()) for link in config.links}
+    grid = {
+        "link": {link_label(link): link for link in config.links},
+        "position": [float(x) for x in config.positions],
+    }
+    found = run.points(_point, config, grid, "threshold", {}, betas=betas)
+    return _dataset(config, run.root, betas, found.counts.values)
+
+
+def _point(
+    *,
+    config: ThresholdConfig,
+    shared: int,
+    betas: Mapping[str, tuple[float, ...]],
+    link: Link,
+    position: float,
+    seed: np.random.SeedSequence,
+) -> dict[str, Any]:
+    """Neurons by end for each kind of start, at one link and beta, as JSON: ends differ."""
+    del shared
+    beta = betas[link_label(link)][[float(x) for x in config.positions].index(position)]
+    ds = hf.basin_shares(
+        link,
+        config.k,
+        [beta],
+        n=config.n,
+        d=int(config.d),
+        distance=config.distance,
+        rtol=config.rtol,
+        seed=seed,
+    )
+    ends = ds.end.values.tolist()
+    rows = ds["count"].values[0].tolist()
+    return {"counts": json.dumps([dict(zip(ends, row, strict=True)) for row in rows])}
 
 
 def _thresholds(link: Link, k: int) -> tuple[float, float]:
     return hf.critical_beta(link, k), hf.fold_beta(link, k).beta
 
 
-class _Ticks:
-    """Turns neurons done into one label for each beta."""
-
-    def __init__(self, betas: NDArray[np.float64], label: str, progress: Progress) -> None:
-        self._labels = [f"threshold, {label}, beta = {beta:.4g}" for beta in betas]
-        self._progress = progress
-        self._sent = 0
-
-    def __call__(self, done: int, total: int) -> None:
-        while self._sent < len(self._labels) * done // total:
-            self._progress(self._labels[self._sent])
-            self._sent += 1
-
-
-def _joined(
-    config: ThresholdConfig, root: np.random.SeedSequence, parts: list[xr.Dataset]
+def _dataset(
+    config: ThresholdConfig,
+    root: np.random.SeedSequence,
+    betas: Mapping[str, tuple[float, ...]],
+    found: NDArray[np.str_],
 ) -> xr.Dataset:
     """One Dataset of all links; ends that a link does not have are none of its neurons."""
-    ends = in_order(name for part in parts for name in part.end.values.tolist())
-    none = clopper_pearson(0, config.n, confidence=config.confidence)
-    filled = []
-    for part in parts:
-        wide = part.reindex(end=ends, fill_value={"count": 0})
-        wide["share"] = wide.share.fillna(xr.DataArray(list(none), dims="limit"))
-        filled.append(wide)
-    names = xr.DataArray([link_label(link) for link in config.links], dims="link", name="link")
-    ds = xr.concat(filled, dim=names, combine_attrs="override", join="exact")
-    ds.attrs = {**attributes("threshold", config, root), "k": config.k}
-    return ds
+    tallies = [[json.loads(text) for text in row] for row in found.tolist()]
+    ends = in_order(name for row in tallies for point in row for tally in point for name in tally)
+    counts = np.array(
+        [[[[t.get(e, 0) for e in ends] for t in point] for point in row] for row in tallies]
+    )
+    intervals = {
+        x: clopper_pearson(x, config.n, confidence=config.confidence)
+        for x in np.unique(counts).tolist()
+    }
+    shares = np.array([intervals[x] for x in counts.ravel().tolist()]).reshape(*counts.shape, 3)
+    limits = np.array([_thresholds(link, config.k) for link in config.links])
+    dims = ("link", "position", "start", "end")
+    one, theory = {"units": "1"}, {"units": "1", "role": "theory"}
+    degrees = [np.flatnonzero(hf.Interaction(link).coefficients[1:]) + 1 for link in config.links]
+    return xr.Dataset(
+        {
+            "count": (dims, counts, {"units": "neurons"}),
+            "share": ((*dims, "limit"), shares, {**one, "confidence": config.confidence}),
+            "pure_degree": ("link", [int(p[0]) if p.size == 1 else 0 for p in degrees]),
+            "beta": (("link", "position"), np.array(list(betas.values())), one),
+            "beta_c": ("link", limits[:, 0], theory),
+            "beta_fold": ("link", limits[:, 1], theory),
+        },
+        coords={
+            "link": list(betas),
+            "position": list(config.positions),
+            "start": list(STARTS),
+            "end": ends,
+            "limit": ["estimate", "low", "high"],
+        },
+        attrs={**attributes("threshold", config, root), "k": config.k},
+    )
