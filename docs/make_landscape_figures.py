@@ -33,7 +33,7 @@ def basins() -> None:
         place = np.array([*np.linspace(-0.6, 1.4, 21), -0.03, 0.03, 0.97, 1.03, 0.85, 0.93])
         betas = np.sort(critical + place * (fold - critical))
         shares = hf.basin_shares(link, K, betas, n=2000, seed=0)
-        plot.basins(shares, ax=ax)
+        plot.threshold(shares, ax=ax)
     figure.savefig(OUT / "landscape-basins.png", dpi=110)
 
 

@@ -70,8 +70,8 @@ def claim_figure(claim: Claim) -> Figure:
             plot.coverage(data[0], link=links[1], ax=axes[1])
             plot.coverage_linear(data[0], ax=axes[2])
         elif claim.key == "d":
-            plot.basins(data[0], link=links[0], ax=axes[0])
-            plot.basins(data[0], link=links[1], ax=axes[1])
+            plot.threshold(data[0], link=links[0], ax=axes[0])
+            plot.threshold(data[0], link=links[1], ax=axes[1])
         else:
             _learning_panels(claim, links, axes)
         figure.suptitle(f"({claim.key}) {_TITLES[claim.key]}", fontsize=12)

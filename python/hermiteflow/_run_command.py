@@ -46,7 +46,7 @@ _PLOTS = {
     "search_time": "hitting_times",
     "nearest": "nearest",
     "coverage": "coverage",
-    "threshold": "basins",
+    "threshold": "threshold",
 }
 #: Stands for the folder OUT.store.
 _BESIDE = Path(".store")

@@ -14,8 +14,9 @@ import numpy as np
 import hermiteflow as hf
 
 from ._drawing import COLOURS, MARKERS, finish, in_math, new_axes, points, short
-from ._plot_basins import basins
 from ._plot_bifurcation import bifurcation
+from ._plot_threshold import threshold
+from ._plot_trajectories import trajectories
 from .experiments import log_rate_bounds, statistics
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
-    "basins",
     "bifurcation",
     "coverage",
     "coverage_linear",
@@ -31,6 +31,8 @@ __all__ = [
     "learning",
     "nearest",
     "search_rate",
+    "threshold",
+    "trajectories",
     "trapped",
 ]
 

@@ -288,24 +288,24 @@ def test_the_figure() -> None:
     from hermiteflow import plot
 
     one = hf.basin_shares(hf.hermite(3), 5, [0.4, 0.1, 0.25], n=20, seed=0)
-    ax = plot.basins(one, ax=Figure().subplots())
+    ax = plot.threshold(one, ax=Figure().subplots())
     assert [text.get_text() for text in ax.texts] == [r"$\beta_c$", r"$\beta_{\rm fold}$"]
     assert ax.get_title(loc="left") == "$h_{3}$, $k=5$"
     assert "solid lines: theory" in ax.get_legend().get_title().get_text()
     points = {box.get_label(): box.lines[0].get_xydata() for box in ax.containers}
     assert points["near the average"][:, 0].tolist() == [0.1, 0.25, 0.4]
     assert points["near the average"][:, 1].tolist() == [0, 1, 1]  # beta_c = 1/6
-    ax = plot.basins(one, end="index-like", starts=("random",), ax=Figure().subplots())
+    ax = plot.threshold(one, end="index-like", starts=("random",), ax=Figure().subplots())
     assert len(ax.containers) == 1
     assert ax.get_ylabel() == "share that ends near an index vector"
     flat = hf.basin_shares(hf.hermite(1), 3, [0.1, 0.2], n=5, seed=0)
-    ax = plot.basins(flat, ax=Figure().subplots())
+    ax = plot.threshold(flat, ax=Figure().subplots())
     assert not ax.texts  # no thresholds
     assert "theory" not in ax.get_legend().get_title().get_text()
     with pytest.raises(ValueError, match="end must be one of"):
-        plot.basins(one, end="nowhere")
+        plot.threshold(one, end="nowhere")
     with pytest.raises(ValueError, match="starts must be one of"):
-        plot.basins(one, starts=("near",), ax=Figure().subplots())
+        plot.threshold(one, starts=("near",), ax=Figure().subplots())
     many = ex.threshold(links=(hf.hermite(3), hf.hermite(4)), n=10, positions=(0.5, 2.5), seed=0)
-    ax = plot.basins(many, link="h4", ax=Figure().subplots())
+    ax = plot.threshold(many, link="h4", ax=Figure().subplots())
     assert ax.get_title(loc="left") == "$h_{4}$, $k=10$"

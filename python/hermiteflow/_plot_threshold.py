@@ -1,4 +1,4 @@
-"""The figure of basin shares against beta; `plot.basins`."""
+"""The figure of basin shares against beta; `plot.threshold`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOOKS: dict[str, dict[str, Any]] = {
 _NEAR = {"random": "random", "index vector": "near an index vector", "average": "near the average"}
 
 
-def basins(
+def threshold(
     ds: xr.Dataset,
     *,
     end: str = "average",
@@ -64,7 +64,7 @@ def basins(
     >>> import hermiteflow as hf
     >>> from matplotlib.figure import Figure
     >>> ds = hf.basin_shares(hf.hermite(3), 5, [0.1, 0.3], n=20, seed=0)
-    >>> basins(ds, ax=Figure().subplots()).get_ylabel()
+    >>> threshold(ds, ax=Figure().subplots()).get_ylabel()
     'share that ends at the average'
     """
     ax = new_axes(ax)
