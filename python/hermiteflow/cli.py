@@ -57,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=form,
     )
+    parser.add_argument(
+        "--debug", action="store_true", help="show where an error comes from, with any command"
+    )
     parser.add_argument("--version", action="version", version=f"hermiteflow {hf.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     reproduce = commands.add_parser(
@@ -101,10 +104,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0; 1 if a claim does not hold, 2 for bad usage, 130 for Ctrl-C, 141 for a
-        closed pipe.
+        Exit status: 0; 1 if a claim does not hold, 2 for bad usage, 3 for a defect of the
+        package, 130 for Ctrl-C, 141 for a closed pipe.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    arguments = [argument for argument in given if argument != "--debug"]
     try:
         if arguments[:1] == ["run"]:  # its options need the experiments
             return _run_command.run(arguments[1:])
@@ -116,6 +120,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _landscape_command.run(options)
         return _reproduce(options)
     except UsageError as error:
+        if len(arguments) < len(given):
+            raise
         print(f"hermiteflow: error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # of `| head`; nothing more can be told there
@@ -124,6 +130,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("hermiteflow: interrupted", file=sys.stderr)
         return 130
+    except Exception as error:  # of a defect here: one line, unless asked for more
+        if len(arguments) < len(given):
+            raise
+        text = " ".join(str(error).split())
+        print(f"hermiteflow: {type(error).__name__}: {text} (--debug shows where)", file=sys.stderr)
+        return 3
 
 
 def _reproduce(options: argparse.Namespace) -> int:

@@ -78,6 +78,25 @@ def test_landscapes_without_a_figure(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_debug_shows_where_an_error_comes_from(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = ["landscape", "--k", "3", "--p", "3", "--beta", "1.0"]
+    assert exits(wrong, capsys)[0] == 2
+    with pytest.raises(cli.UsageError, match="beta must"):
+        cli.main(["--debug", *wrong])
+
+    def defect(*_: Any) -> None:
+        raise ZeroDivisionError("of\nours")
+
+    monkeypatch.setattr(cli, "_info", defect)
+    status, out, err = exits(["info"], capsys)
+    assert (status, out) == (3, "")
+    assert err == "hermiteflow: ZeroDivisionError: of ours (--debug shows where)\n"
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["info", "--debug"])
+
+
 def test_a_closed_pipe_is_quiet() -> None:
     code = "from hermiteflow.cli import main; raise SystemExit(main())"
     argv = [sys.executable, "-c", code, "landscape", "--k", "40", "--p", "3", "--out", "-"]
