@@ -20,6 +20,8 @@ Function = Callable[[Array], Array]
 
 #: Highest degree of a named function's series, and of that of a callable.
 MAX_DEGREE, MAX_CALLABLE_DEGREE = 640, 128
+#: Larger values of a callable count as overflow.
+_LARGEST = 1e290
 _DENSITY_0 = 1.0 / math.sqrt(2.0 * math.pi)
 
 
@@ -236,8 +238,8 @@ def projected(function: Callable[[Array], object], name: str) -> Activation:
     Raises
     ------
     ValueError
-        If its values are not finite and of the shape of its argument, or panels of width 1/8 do
-        not resolve it.
+        If its values are not finite and of the shape of its argument, if panels of width 1/8 do
+        not resolve it, or if it grows so fast that its norm is not found.
     """
     series, total = _by_panels(function, panel=0.125)
     coarse, _ = _by_panels(function, panel=0.25)
@@ -252,7 +254,8 @@ def projected(function: Callable[[Array], object], name: str) -> Activation:
     series = series[: int(significant[-1]) + 1] if significant.size else series[:1]
     terms = np.arange(series.size) * series**2
     beyond = total - [terms[::2].sum(), terms[1::2].sum()]
-    beyond[beyond <= 1e-12 * max(total.sum(), 1e-300)] = 0.0
+    finite = float(total[np.isfinite(total)].sum())
+    beyond[beyond <= 1e-12 * max(finite, 1e-300)] = 0.0
     return Activation(
         name,
         tuple(series.tolist()),
@@ -267,31 +270,54 @@ def _by_panels(function: Callable[[Array], object], panel: float) -> tuple[Array
     nodes, weights = legendre.leggauss(order)
     edges = np.arange(-reach, reach, panel)
     x = edges[:, None] + 0.5 * panel * (1.0 + nodes)
-    value = np.asarray(function(x))
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = np.asarray(function(x))
     if value.shape != x.shape or value.dtype.kind not in "fiub":
         raise ValueError(
             f"function must be vectorised and real: for shape {x.shape} it returned "
             f"shape {value.shape} and dtype {value.dtype}"
         )
     value = value.astype(np.float64)
-    density = np.exp(-0.5 * x * x) * _DENSITY_0
     if not np.isfinite(value[np.abs(x) < 8.0]).all():
         raise ValueError("function must be finite on [-8, 8], got NaN or inf there")
-    with np.errstate(over="ignore", invalid="ignore"):
-        weight = np.where(np.isfinite(value), density * (0.5 * panel) * weights, 0.0)
-    value = np.where(np.isfinite(value), value, 0.0)
+    # panels around 0 without NaN and overflow; half of the density on each factor of a product
+    good = np.all(np.abs(np.where(np.isfinite(value), value, np.inf)) < _LARGEST, axis=1)
+    centre = edges.size // 2
+    first = int(np.flatnonzero(~np.append(False, good[:centre]))[-1])
+    last = centre + int(np.argmin(np.append(good[centre:], False)))
+    kept = slice(max(first, edges.size - last), min(last, edges.size - first))
+    x, value = x[kept], value[kept]
+    root = np.sqrt(np.exp(-0.5 * x * x) * _DENSITY_0 * (0.5 * panel) * weights)
+    with np.errstate(over="ignore"):
+        energy = np.sum((value * root) ** 2, axis=1)
+    if not energy[0] + energy[-1] <= 1e-12 * energy.sum() < _LARGEST:
+        raise ValueError(
+            "function must have a finite E sigma(X)^2 that is found within what doubles hold, "
+            f"got {energy[0] + energy[-1]:.2g} of {energy.sum():.2g} near |x| = {x[-1, -1]:.3g}"
+        )
     # derivative of the interpolant on each panel
-    basis = legendre.legvander(nodes, order - 1)
+    inverse = np.linalg.inv(legendre.legvander(nodes, order - 1))
     slope = np.stack(
         [legendre.legval(nodes, legendre.legder(row)) for row in np.eye(order)], axis=1
     )
-    derivative = value @ (slope @ np.linalg.inv(basis)).T * (2.0 / panel)
+    derivative = value @ (slope @ inverse).T * (2.0 / panel)
     mirrored = derivative[::-1, ::-1]  # at -x
     halves = [0.5 * (derivative - mirrored), 0.5 * (derivative + mirrored)]  # of even, odd sigma
+    energies = np.array([float(np.sum((root * half) ** 2)) for half in halves])
+    # a jump between panels: sigma' has a delta there, of infinite energy
+    ends = value @ (legendre.legvander(np.array([-1.0, 1.0]), order - 1) @ inverse).T
+    jump, at = ends[1:, 0] - ends[:-1, 1], x[1:, 0]
+    size = np.max(np.abs(value), axis=1)
+    norm = math.sqrt(float(energy.sum()))
+    real = np.abs(jump) > 1e-7 * np.maximum(size[1:], size[:-1])
+    jump = np.where(real & (np.abs(jump) * np.exp(-0.25 * at * at) > 1e-10 * norm), jump, 0.0)
+    for parity, half_jump in enumerate((jump - jump[::-1], jump + jump[::-1])):
+        if np.any(np.abs(half_jump) > 1e-6 * np.abs(jump).max(initial=0.0)):
+            energies[parity] = math.inf
     series = np.empty(MAX_CALLABLE_DEGREE + 1)
-    before, here = np.zeros_like(x), np.ones_like(x)
+    before, here, weighted = np.zeros_like(x), root, root * value
     for p in range(series.size):
         if p > 0:
             before, here = here, (x * here - math.sqrt(p - 1) * before) / math.sqrt(p)
-        series[p] = np.sum(weight * value * here)
-    return series, np.array([float(np.sum(weight * half**2)) for half in halves])
+        series[p] = np.sum(weighted * here)
+    return series, energies

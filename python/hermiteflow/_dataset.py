@@ -260,7 +260,7 @@ def _read_part(described: Mapping[str, Any]) -> Activation:
     if "series" not in described:
         return named(_checks.choice(described["name"], "name", NAMES))
     series = _checks.array(described["series"], "series", ("degree + 1",))
-    even, odd = (_checks.real(x, "beyond", low=0.0) for x in described["beyond"])
+    even, odd = (_checks.real(x, "beyond", low=0.0, infinite=True) for x in described["beyond"])
     return Activation(str(described["name"]), tuple(series.tolist()), (even, odd))
 
 

@@ -108,6 +108,13 @@ def hessian(factor: Array, first: Array, second: Array, overlaps: Array, d: int 
             f"overlaps must be those of a unit vector, got a projection on span(V) of length "
             f"{np.sqrt(length2):.9g}"
         )
+    if d is not None:
+        d = _checks.integer(d, "d", low=max(rank, 2))
+        if d == rank and length2 < 1.0 - 1e-6:
+            raise ValueError(
+                f"overlaps must be those of a unit vector, which lies in span(V) for d = {d}, got "
+                f"one of length {np.sqrt(length2):.9g}"
+            )
     along = float(overlaps @ first)
     # (z . v_j) vanishes for every tangent z where w = +-v_j, whatever psi'' is there.
     poles = ~np.isfinite(second) & (np.abs(overlaps) > 1.0 - 1e-9)
@@ -130,7 +137,6 @@ def hessian(factor: Array, first: Array, second: Array, overlaps: Array, d: int 
     eigenvalues = np.asarray(np.linalg.eigvalsh(reflected[:-1, :-1]), dtype=np.float64)
     count = None
     if d is not None:
-        d = _checks.integer(d, "d", low=max(rank, 2))
         count = max(d - w.size, 0)
     scale = max(abs(along), float(np.max(np.abs(curvature))), 1e-300)
     return Hessian(_checks.frozen(eigenvalues), along, count, scale)

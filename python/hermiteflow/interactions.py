@@ -91,7 +91,7 @@ class Interaction(_display.Shown):
             ("degree", "infinite" if self.singular else str(self.coefficients.size - 1)),
             ("information_exponent", str(self.information_exponent)),
         ]
-        if self.tail > 1e-15 * self._scale:
+        if self.tail > 1e-15 * self.scale:
             rows.append(("tail", f"{self.tail:.2g}"))
         return _display.Card("Interaction", tuple(rows), small=True)
 
@@ -103,8 +103,8 @@ class Interaction(_display.Shown):
         return product[: int(last[-1]) + 1] if last.size else product[:1]
 
     @property
-    def _scale(self) -> float:
-        """The largest coefficient of psi'."""
+    def scale(self) -> float:
+        """The largest coefficient of psi' in size, beside which `tail` is judged."""
         sizes = np.abs(self.coefficients * np.arange(self.coefficients.size))
         return float(np.max(sizes, initial=0.0))
 

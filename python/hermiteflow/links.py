@@ -19,8 +19,9 @@ from . import _checks, _display
 from ._activations import NAMES, Activation, named, projected
 from ._checks import Array
 
-#: A coefficient below this share of the norm counts as zero.
-NEGLIGIBLE = 1e-12
+#: A coefficient below this share of the norm counts as zero, and so it does with a callable, whose
+#: coefficients come from quadrature.
+NEGLIGIBLE, NEGLIGIBLE_BY_QUADRATURE = 1e-14, 1e-12
 
 Part = tuple[Activation, float]
 
@@ -122,9 +123,14 @@ class Link(_display.Shown):
         return len(self.series) - 1
 
     def significant(self) -> Array:
-        """Return the coefficients with those below 1e-12 of the norm set to zero."""
+        """Return the coefficients with those lost in rounding set to zero.
+
+        They are below 1e-14 of the norm, or 1e-12 for a link with a callable.
+        """
         values = np.array(self.series)
-        values[np.abs(values) <= NEGLIGIBLE * self.norm] = 0.0
+        exact = all(part.named for part, _ in self.parts)
+        share = NEGLIGIBLE if exact else NEGLIGIBLE_BY_QUADRATURE
+        values[np.abs(values) <= share * self.norm] = 0.0
         return values
 
     def kept(self) -> Array:

@@ -240,6 +240,58 @@ def test_a_tail_bounds_what_is_left_out() -> None:
     assert hf.Interaction(hf.link("sign"), hf.hermite(3)).tail == 0.0
 
 
+@pytest.mark.parametrize(
+    ("function", "parities"),
+    [
+        (np.sign, (False, True)),
+        (lambda x: 1.0 * (x > 0.0), (False, True)),
+        (lambda x: np.abs(np.floor(np.abs(x))), (True, False)),
+        (np.floor, (False, True)),  # x - 1/2 and an odd function
+        (lambda x: np.where(x > 0.5, 1.0, 0.0), (True, True)),
+        (np.abs, (False, False)),
+        (lambda x: np.clip(x, -1.0, 1.0), (False, False)),
+    ],
+)
+def test_a_jump_has_infinite_energy(
+    function: Callable[[Array], Array], parities: tuple[bool, bool]
+) -> None:
+    """Sigma' has a delta there, which no quadrature of sigma sees."""
+    part = hf.link(function).parts[0][0]
+    assert tuple(np.isinf(part.beyond)) == parities
+    if any(parities):
+        flow = hf.CorrelationFlow(hf.Orthonormal(k=2), hf.link(function).without(1))
+        with pytest.raises(ValueError, match="a series of psi' that reaches the tolerance"):
+            hf.solve(flow, overlaps=[[0.1, 0.2]])
+        with pytest.raises(ValueError, match="complete to 1e-13"):
+            hf.fixed_points(flow)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.exp(x * x),
+        lambda x: np.exp(0.49 * x * x),
+        lambda x: np.exp(30.0 * x),
+        lambda x: np.exp(x**3),
+    ],
+)
+def test_a_norm_that_is_not_found_is_an_error(function: Callable[[Array], Array]) -> None:
+    with pytest.raises(ValueError, match=r"function must have a finite E sigma\(X\)\^2"):
+        hf.link(function)
+
+
+def test_a_large_norm_is_no_overflow() -> None:
+    """exp(12 x) has a norm of e^72, 9 tenths of its sigma' beyond degree 128."""
+    link = hf.link(lambda x: np.exp(12.0 * x))
+    energy = 144.0 * math.exp(288.0)
+    share = link.remainder / energy
+    p = np.arange(1, 129)
+    sizes = np.exp(144.0 + 2 * p * math.log(12.0) - np.array([math.lgamma(q + 1) for q in p]))
+    assert share == pytest.approx(1.0 - float(np.sum(p * sizes)) / energy, rel=1e-2)
+    with pytest.raises(ValueError, match="psi' that is known to 1e-13"):
+        hf.critical_beta(link, 3)
+
+
 # ------------------------------------------------------------------ flows
 
 FLOWS = {

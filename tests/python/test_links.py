@@ -130,9 +130,12 @@ def test_information_exponent_and_without() -> None:
     values_agree(cleaned, lambda x: reference[0] + reference[3] * hermite_value(3, x))
     with pytest.raises(AssertionError):
         coefficients_agree(cleaned, reference)
-    # below 1e-12 of the norm a coefficient counts as zero
-    assert hf.hermite({2: 1e-13, 3: 1.0}).information_exponent == 3
-    assert hf.hermite({2: 1e-11, 3: 1.0}).information_exponent == 2
+    # below 1e-14 of the norm a coefficient counts as zero, of a callable below 1e-12
+    assert hf.hermite({2: 1e-15, 3: 1.0}).information_exponent == 3
+    assert hf.hermite({2: 1e-13, 3: 1.0}).information_exponent == 2
+    for size, exponent in ((1e-13, 3), (1e-11, 2)):
+        link = hf.link(lambda x, size=size: hermite_value(3, x) + size * hermite_value(2, x))
+        assert link.information_exponent == exponent
 
 
 def test_values_keep_the_shape() -> None:

@@ -128,6 +128,7 @@ def test_where_no_promise_is_made_most_neurons_still_end_there() -> None:
         ({"m0": [[0.1, 0.2, 0.3]]}, ValueError, r"m0 must have shape \(n, 2\), got \(1, 3\)"),
         ({"m0": [[0.1, -1.2]]}, ValueError, r"in \[-1, 1\], got -1.2"),
         ({"m0": [[0.1, math.nan]]}, ValueError, "m0 must be finite"),
+        ({"m0": [[0.9, 0.9]]}, ValueError, "got a projection on span"),
         (
             {"flow": hf.CorrelationFlow(hf.Orthonormal(k=2), hf.hermite({1: 0.5, 3: 1.0}))},
             ValueError,

@@ -156,6 +156,27 @@ def test_every_end_of_the_flow_is_in_the_list() -> None:
     assert nearest(minima[1:]).max() > 0.1
 
 
+def test_small_forces_are_no_fixed_points() -> None:
+    """The terms of psi' decide what counts as zero, not its largest value."""
+    spread = np.linspace(1.0, 1.2, 100)
+    point = hf.classify(
+        hf.CorrelationFlow(hf.Orthonormal(k=100), hf.hermite(12)), spread / np.linalg.norm(spread)
+    )
+    np.testing.assert_allclose(point.overlaps, 0.1, rtol=1e-12)
+    weak = hf.CorrelationFlow(hf.Orthonormal(k=3), hf.hermite(3), target_weights=[1e-15] * 3)
+    with pytest.raises(ValueError, match="overlaps must lie near a fixed point"):
+        hf.classify(weak, [0.9, 0.3, 0.1])
+    zero = hf.classify(weak, [0.0, 0.0, 0.0])
+    assert (zero.kind, zero.residual) == ("degenerate", 0.0)
+
+
+def test_points_of_other_kinds_are_told_apart_in_the_table() -> None:
+    flow = hf.CorrelationFlow(hf.Orthonormal(k=2), hf.hermite(3), target_weights=[1e-15] * 2)
+    text = repr(hf.find_fixed_points(flow))
+    assert "minimum      2" in text
+    assert "maximum      2" in text
+
+
 def test_bad_input() -> None:
     flow = hf.CorrelationFlow(hf.Orthonormal(k=2), hf.hermite(3))
     with pytest.raises(TypeError, match="flow must be a CorrelationFlow"):
@@ -169,3 +190,6 @@ def test_bad_input() -> None:
         hf.classify(flow, [1.0, 1.0])
     with pytest.raises(ValueError, match="overlaps must lie near a fixed point"):
         hf.classify(flow, [1e-4, 0.0])
+    for overlaps in ([0.5, 0.0], [0.0, 0.0]):
+        with pytest.raises(ValueError, match=r"which lies in span\(V\) for d = 2"):
+            flow.hessian(overlaps, d=2)

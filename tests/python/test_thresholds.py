@@ -198,6 +198,8 @@ def test_bad_input(function: Any) -> None:
         function(hf.hermite(3), 1)
     with pytest.raises(TypeError, match="link"):
         function("h3", 5)
+    with pytest.raises(ValueError, match="known to 1e-13, got one that leaves out up to"):
+        function(hf.link(np.abs), 5)
     with pytest.raises(ValueError, match="psi' = 0"):
         function(hf.Interaction(hf.hermite(3), student=hf.hermite(4)), 5)
 

@@ -18,12 +18,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._conic import OnConic, conic_zeros_near, zeros_near
+from ._differences import constant, divided_differences, plus, root
 from ._intervals import Array, Dual, Number, Real
 from ._isolate import Rows, Zeros, isolate, merge
 from ._rational import Polynomial, sign_changes
@@ -31,39 +31,12 @@ from ._rational import Polynomial, sign_changes
 Parts = NDArray[np.int64]
 
 
+#: Overlaps that differ by less are equal, and by more distinct; in between rounding decides.
+_EQUAL, _APART = 4e-15, 1e-11
+
+
 class UndecidedError(ArithmeticError):
     """Fixed points that coincide within rounding, as at a bifurcation, and cannot be told apart."""
-
-
-def divided_differences(coefficients: Array, points: Sequence[Number]) -> list[Number]:
-    """Return f[u_1], f[u_1, u_2], ..., f[u_1..u_r] of a polynomial, without a division."""
-    levels: list[Number] = [0.0] * len(points)
-    for i in range(len(coefficients) - 1, -1, -1):
-        below: Number = float(coefficients[i])
-        for level, point in enumerate(points[: i + 1]):
-            below = _plus(_times(point, levels[level]), below)
-            levels[level] = below
-    return levels
-
-
-def _times(a: Number, b: Number) -> Number:
-    return a * b if not isinstance(b, float) or b != 0.0 else 0.0
-
-
-def _plus(a: Number, b: Number) -> Number:
-    if isinstance(a, float):
-        return b if a == 0.0 else b + a
-    return a if isinstance(b, float) and b == 0.0 else a + b
-
-
-def _constant(like: Number, values: Array) -> Number:
-    """Return a number of the kind that a variable has."""
-    kind: Any = type(like.value)
-    return kind(values)
-
-
-def _root(square: Number) -> Number:
-    return square * square.inverse_root()
 
 
 @dataclass(frozen=True)
@@ -116,7 +89,7 @@ class Form(ABC):
         """Return the box of each chart."""
         return np.full(dimension, -1.0), np.full(dimension, 1.0)
 
-    def solve(self, parts: Parts) -> tuple[Rows, Array]:
+    def solve(self, parts: Parts) -> tuple[Rows, Array, Rows]:
         """Return all fixed points whose groups of equal overlaps have the sizes `parts` (M, r).
 
         Returns
@@ -125,11 +98,15 @@ class Form(ABC):
             Row of `parts` of each point.
         overlaps : (N, r)
             The overlap of each group; the groups of a point are in the order of its `parts`.
+        proved : (M,)
+            Zeros of each system, those included whose groups coincide.
         """
         count = parts.shape[1]
         if count == 1:
             pieces = self.single(parts)
-            return np.concatenate([p[0] for p in pieces]), np.concatenate([p[1] for p in pieces])
+            rows = np.concatenate([p[0] for p in pieces])
+            proved = np.bincount(rows, minlength=len(parts))
+            return rows, np.concatenate([p[1] for p in pieces]), proved
         zeros, images, extra = [], [], []
         for chart in self.charts(count):
 
@@ -157,8 +134,11 @@ class Form(ABC):
         )
         joined = merge(joined, image, lambda a, b: bool(np.max(np.abs(image[a] - image[b])) < 1e-9))
         image = image[joined.point[:, 0].astype(np.intp)]
+        proved = np.bincount(joined.system, minlength=len(parts))
         rows, values = self._admit(joined.system, self.overlaps(image, parts[joined.system]), parts)
-        return self._with(rows, values, extra, parts)
+        whole, values = self._with(rows, values, extra, parts)
+        settled = np.bincount(whole, minlength=len(parts)) - np.bincount(rows, minlength=len(parts))
+        return whole, values, proved + settled
 
     def _settle(
         self, undecided: list[tuple[int, Array]], chart: tuple[int, int], parts: Parts
@@ -203,9 +183,22 @@ class Form(ABC):
         return rows, values
 
     def _admit(self, rows: Rows, values: Array, parts: Parts) -> tuple[Rows, Array]:
-        """Drop points with equal overlaps: they belong to fewer distinct ones."""
-        order = np.sort(values, axis=1)
-        apart = np.all(np.diff(order, axis=1) > 1e-11, axis=1)
+        """Drop points with equal overlaps: they belong to fewer distinct ones.
+
+        Raises
+        ------
+        UndecidedError
+            If overlaps are so close that rounding may have kept them apart, or joined them.
+        """
+        gaps = np.min(np.diff(np.sort(values, axis=1), axis=1), axis=1, initial=np.inf)
+        close = np.flatnonzero((gaps > _EQUAL) & (gaps < _APART))
+        if close.size:
+            raise UndecidedError(
+                "beta and link must be away from bifurcations, got a fixed point with overlaps "
+                f"{values[close[0]]} of multiplicities {parts[rows[close[0]]]}, of which two "
+                f"differ by {gaps[close[0]]:.1e} only"
+            )
+        apart = gaps >= _APART
         return rows[apart], values[apart]
 
 
@@ -236,7 +229,7 @@ class CentralForm(_OnSphere):
 
     def unknowns(self, box: Sequence[Number], chart: tuple[int, int], parts: Parts) -> list[Number]:
         unit = self.direction(box, chart)
-        sizes = [_constant(box[0], s) for s in parts.T.astype(np.float64)]
+        sizes = [constant(box[0], s) for s in parts.T.astype(np.float64)]
         return [u * s.inverse_root() for u, s in zip(unit, sizes, strict=True)]
 
     def equations(self, unknowns: list[Number], parts: Parts) -> list[Number]:
@@ -276,7 +269,7 @@ class SquaredForm(Form):
         last: Number = box[0] * -1.0 + 1.0
         for x in box[1:]:
             last = last + x * -1.0
-        sizes = [_constant(box[0], s) for s in parts.T.astype(np.float64)]
+        sizes = [constant(box[0], s) for s in parts.T.astype(np.float64)]
         inverses = [s.inverse_root() * s.inverse_root() for s in sizes]
         return [x * i for x, i in zip([*box, last], inverses, strict=True)]
 
@@ -311,15 +304,15 @@ class LineForm(_OnSphere):
     def _scales(self, like: Number) -> tuple[Number, Number]:
         """Return sqrt(1 - beta) and sqrt(1 + (k - 1) beta)."""
         beta = np.array(self.beta)
-        narrow = _constant(like, beta) * -1.0 + 1.0
-        wide = _constant(like, beta) * float(self.k - 1) + 1.0
-        return _root(narrow), _root(wide)
+        narrow = constant(like, beta) * -1.0 + 1.0
+        wide = constant(like, beta) * float(self.k - 1) + 1.0
+        return root(narrow), root(wide)
 
     def _mean(self, unit: list[Number], parts: Parts, like: Number) -> Number:
         """sum_i sqrt(s_i) e_i, the component along 1 times sqrt(k)."""
         total: Number = 0.0
         for e, s in zip(unit, parts.T.astype(np.float64), strict=True):
-            total = _plus(e * _root(_constant(like, s)), total)
+            total = plus(e * root(constant(like, s)), total)
         return total
 
     def unknowns(self, box: Sequence[Number], chart: tuple[int, int], parts: Parts) -> list[Number]:
@@ -330,10 +323,10 @@ class LineForm(_OnSphere):
         like = unit[0]
         narrow, wide = self._scales(like)
         mean = self._mean(unit, parts, like)
-        shift = mean * ((wide + narrow * -1.0) * _constant(like, np.array(1.0 / self.k)))
+        shift = mean * ((wide + narrow * -1.0) * constant(like, np.array(1.0 / self.k)))
         out = []
         for e, s in zip(unit, parts.T.astype(np.float64), strict=True):
-            out.append(e * (_constant(like, s).inverse_root() * narrow) + shift)
+            out.append(e * (constant(like, s).inverse_root() * narrow) + shift)
         return out, mean
 
     def equations(self, unknowns: list[Number], parts: Parts) -> list[Number]:

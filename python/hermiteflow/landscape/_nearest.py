@@ -72,6 +72,12 @@ def nearest_index(flow: CorrelationFlow, m0: ArrayLike) -> NDArray[np.int64]:
         raise ValueError(
             f"m0 must hold overlaps of unit vectors, in [-1, 1], got {m.flat[size.argmax()]:.9g}"
         )
+    length2 = flow.targets.squared_projection(m)
+    if np.max(length2) > 1.0 + _checks.UNIT_TOLERANCE:
+        raise ValueError(
+            "m0 must hold overlaps of unit vectors, got a projection on span(V) of length "
+            f"{np.sqrt(length2.max()):.9g}"
+        )
     layer = flow.neurons(m.shape[0])
     slope = flow._slope
     power = slope.power

@@ -144,9 +144,11 @@ def _alike(points: Sequence[FixedPoint]) -> list[list[FixedPoint]]:
     for point in points:
         shape = np.sort(point.overlaps)
         for group in reversed(groups):
-            if point.loss - group[0].loss > 1e-9 * (1.0 + abs(point.loss)):
+            if point.loss - group[0].loss > 1e-9 * abs(point.loss):
                 groups.append([point])
                 break
+            if (group[0].kind, group[0].morse_index) != (point.kind, point.morse_index):
+                continue
             first = np.sort(group[0].overlaps)
             if min(np.max(np.abs(first - shape)), np.max(np.abs(first + shape[::-1]))) < 1e-6:
                 group.append(point)
@@ -302,10 +304,11 @@ def _classify(flow: CorrelationFlow, row: Array, a: float, d: int | None) -> Fix
             "overlaps must be those of a unit vector, got a projection on span(V) of length "
             f"{length:.9g}"
         )
-    slopes = a * flow.target_weights * flow.interaction.derivative(row)
-    biggest = float(np.max(np.abs(flow.interaction.derivative(np.linspace(-0.99, 0.99, 199)))))
-    if np.max(np.abs(slopes @ flow.targets.gram)) <= RESIDUAL * abs(a) * biggest:
-        return _describe(flow, row.copy(), a, 0.0, d)  # m . g = 0
+    weights = a * flow.target_weights
+    pull = np.abs((weights * flow.interaction.derivative(row)) @ flow.targets.gram)
+    terms = (np.abs(weights) * flow.interaction.reach(row)) @ np.abs(flow.targets.gram)
+    if np.all(pull <= RESIDUAL * terms):  # m . g = 0: terms that cancel, or none
+        return _describe(flow, row.copy(), a, 0.0, d)
     if length < 1e-3:
         raise ValueError(
             "overlaps must lie near a fixed point, got a point where psi' does not vanish and "

@@ -27,7 +27,8 @@ Integers = NDArray[np.int64]
 class System(NamedTuple):
     """One small system of equations: sizes of the groups of equal overlaps, and its zeros.
 
-    `proved` zeros exist, by interval arithmetic or exact algebra; `found` were computed.
+    `proved` zeros exist, by interval arithmetic or exact algebra; `found` of them are listed. The
+    others have groups that coincide, or overlaps of 0: they are zeros of another system as well.
     """
 
     sizes: tuple[int, ...]
@@ -59,7 +60,8 @@ class Orbit:
     kind : str
         "minimum", "saddle", "maximum" or "degenerate", for d > k unless d was given.
     residual : float
-        |dm/dt| over the size of the terms of G g, at the computed point; at most 1e-14.
+        |dm/dt| over the size of the terms of G g, at the computed point; at most 1e-14, or what the
+        rounding of k overlaps makes of it.
     """
 
     values: tuple[float, ...]

@@ -15,7 +15,7 @@ from hermiteflow.interactions import Interaction
 from hermiteflow.links import Link
 
 from ._curve import PairCurve, Place
-from ._equations import divided_differences
+from ._differences import divided_differences
 from ._intervals import Array
 from ._isolate import isolate
 from ._problem import interaction_of, is_complete
@@ -45,6 +45,11 @@ def _arguments(link: Link | Interaction, k: int) -> tuple[Interaction, int]:
     if not np.any(psi.coefficients[1:]):
         raise ValueError(
             "link must have an interaction with the student's, got psi' = 0: every point is fixed"
+        )
+    if psi.tail > 1e-13 * psi.scale:
+        raise ValueError(
+            "link must have a psi' that is known to 1e-13, got one that leaves out up to "
+            f"{psi.tail:.2g}"
         )
     k = _checks.integer(k, "k", low=1)
     if k < 2:
