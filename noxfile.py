@@ -85,7 +85,7 @@ def wheel(session: nox.Session) -> None:
     chosen = (repaired or [built])[0]
     session.run("python", "-m", "venv", "--clear", str(work / "venv"))
     python = str(work / "venv" / "bin" / "python")
-    for folder in ("tests", "benchmarks", "docs"):
+    for folder in ("tests", "benchmarks", "docs", "examples"):
         shutil.copytree(ROOT / folder, work / "away" / folder)
     shutil.copy(ROOT / "pyproject.toml", work / "away")
     session.run(python, "-m", "pip", "install", "-q", f"{chosen}[test]", external=True)
