@@ -38,7 +38,7 @@ def lint(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     """Strict mypy on the package, and the stub against the compiled module."""
     session.install(".[test]", "mypy>=1.11")
-    session.run("mypy", "--strict", "python/hermiteflow")
+    session.run("mypy", "--strict", "python/hermiteflow", "examples")
     allow = "tests/stubtest_allow.txt"
     session.run("python", "-m", "mypy.stubtest", "--allowlist", allow, "hermiteflow._core")
 
