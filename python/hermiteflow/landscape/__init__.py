@@ -8,8 +8,9 @@ from __future__ import annotations
 from ._basins import basin_shares
 from ._branches import bifurcation_diagram
 from ._enumerate import fixed_points
+from ._found import FixedPoint, FoundPoints
 from ._nearest import nearest_index
-from ._points import FixedPoint, FoundPoints, classify, find_fixed_points
+from ._points import classify, find_fixed_points
 from ._table import FixedPoints, Orbit
 from ._thresholds import Fold, critical_beta, equal_loss_beta, fold_beta
 
