@@ -102,7 +102,7 @@ def sanitizers(session: nox.Session) -> None:
     session.install("scikit-build-core>=1.0", "pybind11>=3.0", "cmeel-eigen>=3.4,<4")
     session.install(
         "numpy", "pytest", "scipy", "mpmath", "matplotlib", "xarray", "h5netcdf", "tqdm",
-        "zarr", "google-crc32c", "threadpoolctl", "distributed",
+        "zarr", "google-crc32c", "threadpoolctl", "distributed", "shtab",
     )  # fmt: skip
     session.install(
         "--no-build-isolation", "--no-deps", "--force-reinstall", ".", env={"CXXFLAGS": flags}

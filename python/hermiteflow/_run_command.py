@@ -100,6 +100,19 @@ def _parser(known: Mapping[str, tuple[type, Callable[..., Any]]]) -> argparse.Ar
     parser = _Parser(
         prog="hermiteflow run", description=_HELP, epilog=_EXAMPLES, formatter_class=form
     )
+    _fill(parser, known)
+    return parser
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the experiments and their options to a parser of the command; imports them."""
+    _fill(parser, _experiments())
+
+
+def _fill(
+    parser: argparse.ArgumentParser, known: Mapping[str, tuple[type, Callable[..., Any]]]
+) -> None:
+    form = argparse.RawDescriptionHelpFormatter
     names = parser.add_subparsers(dest="experiment", metavar="NAME | FILE.toml", required=True)
     for name, (cls, function) in known.items():
         summary = str(function.__doc__).partition("\n")[0]
@@ -109,7 +122,6 @@ def _parser(known: Mapping[str, tuple[type, Callable[..., Any]]]) -> argparse.Ar
     file = names.add_parser("file")
     file.add_argument("path", type=Path)
     _add_settings(file)
-    return parser
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:

@@ -33,6 +33,13 @@ and a self-contained report.html.
 
 exit status: 0 if every claim holds, 1 if one does not, 2 for bad usage, 130 for Ctrl-C
 """
+_COMPLETION_HELP = """\
+Print a script that completes commands and options, for example
+
+  hermiteflow completion bash > ~/.local/share/bash-completion/completions/hermiteflow
+  hermiteflow completion zsh > ~/.zfunc/_hermiteflow
+  hermiteflow completion fish > ~/.config/fish/completions/hermiteflow.fish
+"""
 _EXAMPLES = """\
 examples:
   hermiteflow reproduce --quick                   under a minute, into ./hermiteflow-reproduce
@@ -49,7 +56,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, whole: bool = False) -> argparse.ArgumentParser:
+    """Return the parser; `whole` with the options of ``run``, which take long to import."""
     form = argparse.RawDescriptionHelpFormatter
     parser = _Parser(
         prog="hermiteflow",
@@ -87,8 +95,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="threads; results do not depend on it (default: HERMITEFLOW_NUM_THREADS or all)",
     )
-    commands.add_parser("run", help="run one experiment, from options or a TOML file")
+    run = commands.add_parser("run", help="run one experiment, from options or a TOML file")
+    if whole:
+        _run_command.add_options(run)
     _landscape_command.add_parser(commands)
+    completion = commands.add_parser(
+        "completion",
+        help="print a script that completes commands and options in a shell",
+        description=_COMPLETION_HELP,
+        formatter_class=form,
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh", "fish"))
     commands.add_parser("info", help="versions, build, what is installed")
     return parser
 
@@ -115,6 +132,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         if options.command == "info":
             print(_info())
+            return 0
+        if options.command == "completion":
+            need("completion", ("shtab", *EXTRA))
+            import shtab
+
+            print(shtab.complete(_parser(whole=True), shell=options.shell))
             return 0
         if options.command == "landscape":
             return _landscape_command.run(options)

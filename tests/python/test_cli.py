@@ -78,6 +78,24 @@ def test_landscapes_without_a_figure(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh", "fish"])
+def test_completion_knows_every_option(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = exits(["completion", shell], capsys)
+    assert (status, err) == (0, "")
+    for word in ("reproduce", "landscape", "without", "coverage", "batches", "resume"):
+        assert word in out
+
+
+def test_bash_completes(capsys: pytest.CaptureFixture[str]) -> None:
+    script = exits(["completion", "bash"], capsys)[1]
+    script += """
+COMP_WORDS=(hermiteflow run coverage --bat) COMP_CWORD=3
+_shtab_hermiteflow; echo "${COMPREPLY[@]}"
+"""
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "--batches\n"
+
+
 def test_debug_shows_where_an_error_comes_from(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
