@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: How the name of a file ends that never came to its place; it starts with a dot.
+PART = ".part"
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -17,7 +20,7 @@ def whole(path: Path) -> Iterator[Path]:
     ends, an older file stays as it was.
     """
     target = path.resolve()
-    part = target.with_name(f".{uuid.uuid4().hex}.part")
+    part = target.with_name(f".{uuid.uuid4().hex}{PART}")
     try:
         yield part
         with part.open("rb") as written:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ._figures import claim_figure
+from ._files import whole
 from .claims import CONFIDENCE, Claim
 from .experiments._common import TIME_UNIT, versions
 
@@ -183,14 +184,17 @@ def write(claims: Sequence[Claim], out: Path, *, command: str, seed: int) -> lis
     for claim in claims:
         for name, ds in claim.datasets.items():
             path = out / "data" / f"claim_{claim.key}_{name}.nc"
-            ds.to_netcdf(_partial(path), engine="h5netcdf")
-            written.append(_finish(path))
+            with whole(path) as part:
+                ds.to_netcdf(part, engine="h5netcdf")
+            written.append(path)
         figure = claim_figure(claim)
         images.append(svg(figure))
         stem = out / "figures" / f"claim_{claim.key}"
         written.append(_text(stem.with_suffix(".svg"), images[-1]))
-        figure.savefig(_partial(stem.with_suffix(".png")), format="png", dpi=150)
-        written.append(_finish(stem.with_suffix(".png")))
+        picture = stem.with_suffix(".png")
+        with whole(picture) as part:
+            figure.savefig(part, format="png", dpi=150)
+        written.append(picture)
     rows = [asdict(row) for claim in claims for row in claim.rows]
     summary = {"command": command, "seed": seed, "versions": versions(), "rows": rows}
     written.append(_text(out / "claims.json", json.dumps(summary, indent=1) + "\n"))
@@ -200,14 +204,7 @@ def write(claims: Sequence[Claim], out: Path, *, command: str, seed: int) -> lis
     return written
 
 
-def _partial(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
-
-
-def _finish(path: Path) -> Path:
-    return _partial(path).replace(path)
-
-
 def _text(path: Path, content: str) -> Path:
-    _partial(path).write_text(content, encoding="utf-8")
-    return _finish(path)
+    with whole(path) as part:
+        part.write_text(content, encoding="utf-8")
+    return path

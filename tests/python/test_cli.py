@@ -8,18 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import exits
 
 import hermiteflow as hf
 from hermiteflow import cli
-
-
-def exits(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    try:
-        status = cli.main(argv)
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    out, err = capsys.readouterr()
-    return status, out, err
 
 
 @pytest.mark.parametrize(

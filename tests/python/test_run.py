@@ -11,22 +11,13 @@ from typing import Any
 
 import pytest
 import xarray as xr
+from commands import exits
 
 import hermiteflow as hf
-from hermiteflow import cli
 from hermiteflow.experiments import CoverageConfig, NearestConfig, SearchTimeConfig, TargetSpec
 from hermiteflow.experiments._reading import compact_link, compact_targets, read_fields, read_link
 
 SMALL = ["--links", "3=1", "--k", "4", "--batches", "5", "--d", "1e4"]
-
-
-def exits(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    try:
-        status = cli.main(argv)
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    out, err = capsys.readouterr()
-    return status, out, err
 
 
 # ------------------------------------------------------------------ values

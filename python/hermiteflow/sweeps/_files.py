@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import uuid
 from pathlib import Path
+
+from .._files import PART, whole
 
 try:
     import fcntl
 except ImportError:  # not on every system; then nothing warns of a second run
     fcntl = None  # type: ignore[assignment]
 
-_PART = ".part"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL)
 
 
@@ -22,15 +22,8 @@ def write(path: Path, data: bytes) -> None:
 
     zarr-python's LocalStore renames too, but neither syncs nor cleans up after Ctrl-C.
     """
-    part = path.with_name(f".{uuid.uuid4().hex}{_PART}")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole(path) as part:
+        part.write_bytes(data)
 
 
 def ensure(path: Path, data: bytes) -> None:
@@ -45,7 +38,7 @@ def ensure(path: Path, data: bytes) -> None:
 
 def is_part(name: str) -> bool:
     """Whether a name is that of a file that never came to its place."""
-    return name.startswith(".") and name.endswith(_PART)
+    return name.startswith(".") and name.endswith(PART)
 
 
 def remove_parts(folder: Path) -> None:
