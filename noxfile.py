@@ -101,7 +101,7 @@ def sanitizers(session: nox.Session) -> None:
     )
     session.install("scikit-build-core>=1.0", "pybind11>=3.0", "cmeel-eigen>=3.4,<4")
     session.install(
-        "numpy", "pytest", "scipy", "mpmath", "matplotlib", "xarray", "h5netcdf", "tqdm",
+        "numpy", "pytest", "scipy", "mpmath", "matplotlib", "xarray", "h5netcdf", "h5py", "tqdm",
         "zarr", "google-crc32c", "threadpoolctl", "distributed", "shtab",
     )  # fmt: skip
     session.install(
