@@ -25,7 +25,7 @@ _EXAMPLES = """\
 examples:
   hermiteflow landscape --k 10 --p 3 --beta 0.0 0.05 0.2
   hermiteflow landscape --k 5 --hermite 3=1 4=0.5 --beta 0.1 --out figure.svg
-  hermiteflow landscape --k 10 --link tanh --without 1 --beta 0.1
+  hermiteflow landscape --k 4 --link erf --without 1 --beta 0.1
 """
 _FORMATS = (".pdf", ".png", ".svg")
 #: Betas of the figure.
