@@ -129,6 +129,13 @@ def kills(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """The report in headless Chromium; needs chromium and chromedriver (apt: chromium-driver)."""
+    session.install(".[test]", "selenium>=4.20")
+    session.run("pytest", *(session.posargs or ["tests/browser"]))
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks against their peers; arguments after -- go to them."""
     session.install(".[bench]")

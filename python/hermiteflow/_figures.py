@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 import hermiteflow as hf
 
 from . import plot
 
 if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from .claims import Claim
@@ -34,7 +38,10 @@ _TITLES = {
     "c": r"$n \sim k\,\log k$ neurons find all $k$ index vectors; $n \sim k$ do not",
     "d": r"Equiangular index vectors: the average point takes over at $\beta_c$",
     "e": "Nearly orthogonal index vectors are all found; past the fold none is",
+    "f": r"Ours: between $\beta_c$ and the fold both kinds of minima exist",
+    "g": "Ours: the same laws for links with infinite series, erf and ReLU",
 }
+_Panel = Callable[["Axes"], object]
 
 
 def claim_figure(claim: Claim) -> Figure:
@@ -53,36 +60,74 @@ def claim_figure(claim: Claim) -> Figure:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    panels = {"a": 2, "b": 2, "c": 3, "d": 2, "e": 3}[claim.key]
+    drawings = list(_panels(claim))
+    columns = min(3, len(drawings))
+    rows = math.ceil(len(drawings) / columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.6 * panels, 4.6), layout="constrained")
-        axes = np.atleast_1d(figure.subplots(1, panels))
-        data = list(claim.datasets.values())
-        links = [str(link) for link in data[0].link.values]
-        if claim.key == "a":
-            plot.hitting_times(data[0], ax=axes[0])
-            plot.search_rate(data[0], ax=axes[1])
-        elif claim.key == "b":
-            plot.nearest(data[0], ax=axes[0])
-            plot.trapped(data[0], ax=axes[1])
-        elif claim.key == "c":
-            plot.coverage(data[0], link=links[0], ax=axes[0])
-            plot.coverage(data[0], link=links[1], ax=axes[1])
-            plot.coverage_linear(data[0], ax=axes[2])
-        elif claim.key == "d":
-            plot.threshold(data[0], link=links[0], ax=axes[0])
-            plot.threshold(data[0], link=links[1], ax=axes[1])
-        else:
-            _learning_panels(claim, links, axes)
+        figure = Figure(figsize=(4.6 * columns, 4.6 * rows), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for ax, draw in zip(axes, drawings, strict=False):
+            draw(ax)
+        for ax in axes[len(drawings) :]:
+            ax.remove()
         figure.suptitle(f"({claim.key}) {_TITLES[claim.key]}", fontsize=12)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once for every format
     return figure
 
 
-def _learning_panels(claim: Claim, links: list[str], axes: Any) -> None:
-    near = claim.datasets["nearly_orthogonal"]
-    for ax, link in zip(axes, links, strict=False):
-        plot.coverage(near, link=link, by="targets", ax=ax)
+def _panels(claim: Claim) -> Iterator[_Panel]:
+    data = claim.datasets
+    if claim.key == "a":
+        yield lambda ax: plot.hitting_times(data["search_time"], ax=ax)
+        yield lambda ax: plot.search_rate(data["search_time"], ax=ax)
+    elif claim.key == "b":
+        yield lambda ax: plot.nearest(data["nearest"], ax=ax)
+        yield lambda ax: plot.trapped(data["nearest"], ax=ax)
+    elif claim.key == "c":
+        yield from _coverage_panels(data["coverage"])
+        yield lambda ax: plot.coverage_linear(data["coverage"], ax=ax)
+    elif claim.key == "d":
+        yield from _threshold_panels(data["threshold"])
+    elif claim.key == "e":
+        yield from _coverage_panels(data["nearly_orthogonal"], by="targets")
+        yield lambda ax: _learning(claim, ax)
+    elif claim.key == "f":
+        for p in (3, 4):
+            yield functools.partial(_diagram, data[f"diagram_p{p}"])
+        yield from _threshold_panels(data["between"], starts=("random",))
+    else:
+        yield lambda ax: plot.hitting_times(data["search_time"], ax=ax)
+        yield from _coverage_panels(data["coverage"])
+        yield from _threshold_panels(data["threshold"])
+
+
+def _coverage_panels(ds: xr.Dataset, by: str = "k") -> Iterator[_Panel]:
+    for link in ds.link.values:
+        yield functools.partial(_coverage, ds, str(link), by)
+
+
+def _coverage(ds: xr.Dataset, link: str, by: str, ax: Axes) -> None:
+    plot.coverage(ds, link=link, by=by, ax=ax)
+
+
+def _threshold_panels(ds: xr.Dataset, **options: Any) -> Iterator[_Panel]:
+    for link, k in itertools.product(ds.link.values, ds.k.values):
+        yield functools.partial(_threshold, ds, str(link), int(k), options)
+
+
+def _threshold(ds: xr.Dataset, link: str, k: int, options: Any, ax: Axes) -> None:
+    plot.threshold(ds, link=link, k=k, ax=ax, **options)
+
+
+def _diagram(ds: xr.Dataset, ax: Axes) -> None:
+    legend = plot.bifurcation(ds, ax=ax).get_legend()
+    assert legend is not None
+    legend.set_loc("lower left")  # beside other panels there is no room on the right
+
+
+def _learning(claim: Claim, ax: Axes) -> None:
     for i, p in enumerate((3, 4)):
         ds = claim.datasets[f"equiangular_p{p}"]
         fold = hf.fold_beta(hf.hermite(p), int(ds.k.values[0])).beta
-        plot.learning(ds, fold=fold, number=i, ax=axes[2])
+        plot.learning(ds, fold=fold, number=i, ax=ax)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,3 +30,20 @@ def whole(path: Path) -> Iterator[Path]:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def clear_points(folder: Path) -> None:
+    """Remove a folder of finished points, of one sweep or of several, if it is one.
+
+    Raises
+    ------
+    FileExistsError
+        If something else lies there; nothing is removed.
+    """
+    if not folder.exists():
+        return
+    single = (folder / "sweep.json").is_file()
+    inside = [folder] if single or not folder.is_dir() else list(folder.iterdir())
+    if not all((path / "sweep.json").is_file() for path in inside):
+        raise FileExistsError(errno.EEXIST, "holds more than finished points", str(folder))
+    shutil.rmtree(folder)

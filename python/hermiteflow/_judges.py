@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,50 +12,23 @@ import numpy as np
 import hermiteflow as hf
 
 from . import experiments as ex
+from ._plan import FOLDS
+from ._rows import CONFIDENCE, Row, interval, row
 from .experiments import statistics
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Two-sided coverage of every interval that decides a row: some 45 tests share an error of 1e-3.
-CONFIDENCE = 1.0 - 1e-5
 #: Least share of networks that must find every index vector for "with high probability".
 HIGH = 0.8
-#: Inner products of claim (e), in units of beta_fold.
-FOLDS = (0.2, 0.5, 0.7, 0.8, 0.9, 0.94, 0.98, 1.02, 1.05, 1.1, 1.2)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One line of the table.
-
-    Parameters
-    ----------
-    claim : str
-        Letter of the claim.
-    quantity : str
-        What is measured.
-    theory : str
-        What it should be.
-    measured : str
-        What it was, with its interval at `CONFIDENCE`.
-    holds : bool
-        Whether the two agree.
-    """
-
-    claim: str
-    quantity: str
-    theory: str
-    measured: str
-    holds: bool
-
-
-def _interval(values: xr.DataArray) -> statistics.Interval:
-    return statistics.Interval(*(float(values.sel(limit=name)) for name in values.limit.values))
 
 
 def judge_search(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
-    ds = datasets["search_time"]
+    return search_rows("a", datasets["search_time"])
+
+
+def search_rows(claim: str, ds: xr.Dataset) -> list[Row]:
+    """Slopes of the search time, for each link and arrangement."""
     rows = []
     for link in ds.link.values:
         exponent = int(ds.information_exponent.sel(link=link))
@@ -64,16 +37,16 @@ def judge_search(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
             failures = int(cell.failures.sum())
             if exponent == 2:
                 low, high = ex.log_rate_bounds(cell.gram.values)
-                measured = _interval(cell.log_rate)
+                measured = interval(cell.log_rate)
                 theory = f"{low:.4f}" if low == high else f"{low:.3f} to {high:.3f}"
                 quantity = f"slope of median T on log d, p* = 2, {targets}"
                 holds = measured.low <= high and measured.high >= low
             else:
-                measured = _interval(cell.power)
+                measured = interval(cell.power)
                 theory = f"p*/2 - 1 = {exponent / 2 - 1:g}"
                 quantity = f"slope of log median T on log d, p* = {exponent}, {targets}"
                 holds = measured.contains(exponent / 2 - 1)
-            rows.append(_row("a", quantity, theory, str(measured), holds, failures=failures))
+            rows.append(row(claim, quantity, theory, str(measured), holds, failures=failures))
     return rows
 
 
@@ -90,7 +63,7 @@ def judge_nearest(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
         failures = int(at.sel(outcome="failed"))
         sizes = ", ".join(str(k) for k in ds.k.values)
         rows.append(
-            _row(
+            row(
                 "b",
                 f"escaping neurons that end at the nearest index vector, {link}, k = {sizes}",
                 "all",
@@ -101,17 +74,22 @@ def judge_nearest(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
         )
         k = int(ds.k.values[0])
         expected = 0.0 if bool(cell.even) else 2.0**-k
-        trapped = _interval(cell.trapped_share.isel(k=0))
+        trapped = interval(cell.trapped_share.isel(k=0))
         theory = "0" if bool(cell.even) else f"2^-{k} = {expected:g}"
         quantity = f"neurons that never escape, {link}, k = {k}"
         rows.append(
-            _row("b", quantity, theory, str(trapped), trapped.contains(expected), failures=failures)
+            row("b", quantity, theory, str(trapped), trapped.contains(expected), failures=failures)
         )
     return rows
 
 
 def judge_coverage(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
-    ds = datasets["coverage"].isel(targets=0)
+    return coverage_rows("c", datasets["coverage"])
+
+
+def coverage_rows(claim: str, ds: xr.Dataset) -> list[Row]:
+    """Chances that all index vectors are found, for each link, against (13)."""
+    ds = ds.isel(targets=0)
     rows = []
     failures = int(ds.failures.sum())
     for link in ds.link.values:
@@ -119,17 +97,17 @@ def judge_coverage(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
         theory = {int(k): _probabilities(cell, int(k)) for k in ds.k.values}
         small, large = (int(ds.k.values[i]) for i in (0, -1))
         n = int(ds.n.sel(k=large, ratio=2.0))
-        found = _interval(cell.probability.sel(k=large, ratio=2.0))
+        found = interval(cell.probability.sel(k=large, ratio=2.0))
         holds = found.contains(theory[large][n - 1]) and found.low > HIGH
         quantity = f"P(all found), {link}, k = {large}, n = 2 k log k = {n}"
         limit = f"{theory[large][n - 1]:.4f}"
-        rows.append(_row("c", quantity, limit, str(found), holds, failures=failures))
-        ends = [_interval(cell.probability_linear.sel(k=k, factor=3.0)) for k in (small, large)]
+        rows.append(row(claim, quantity, limit, str(found), holds, failures=failures))
+        ends = [interval(cell.probability_linear.sel(k=k, factor=3.0)) for k in (small, large)]
         known = [theory[k][3 * k - 1] for k in (small, large)]
         holds = all(end.contains(value) for end, value in zip(ends, known, strict=True))
         rows.append(
-            _row(
-                "c",
+            row(
+                claim,
                 f"P(all found), {link}, n = 3 k, k = {small} and k = {large}",
                 f"{known[0]:.3f}, falls to {known[1]:.3f}",
                 f"{ends[0]}, then {ends[1]}",
@@ -141,7 +119,7 @@ def judge_coverage(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
         band = statistics.dkw_band(ds.sizes["batch"], confidence=CONFIDENCE)
         quantity = f"largest |P - (13)| over all n and k, {link} (at k = {k})"
         rows.append(
-            _row("c", quantity, f"below {band:.3f}", f"{gap:.3f}", gap <= band, failures=failures)
+            row(claim, quantity, f"below {band:.3f}", f"{gap:.3f}", gap <= band, failures=failures)
         )
     return rows
 
@@ -160,11 +138,14 @@ def _distance(needed: np.ndarray[Any, Any], theory: np.ndarray[Any, Any]) -> flo
 
 
 def judge_threshold(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
-    ds = datasets["threshold"]
-    k = int(ds.attrs["k"])
+    return threshold_rows("d", datasets["threshold"])
+
+
+def threshold_rows(claim: str, ds: xr.Dataset) -> list[Row]:
+    """Where starts of each kind change their end, for each link and k."""
     rows = []
-    for link in ds.link.values:
-        cell = ds.sel(link=link).sortby("position")
+    for link, k in itertools.product(ds.link.values, ds.k.values):
+        cell = ds.sel(link=link, k=k).sortby("position")
         beta = cell.beta.values
         failures = int(cell["count"].sel(end="failed").sum())
         to_average = cell.share.sel(end="average")
@@ -176,10 +157,11 @@ def judge_threshold(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
             low = max((b for b in beta if np.all(share[beta <= b] == 0.0)), default=math.nan)
             high = min((b for b in beta if np.all(share[beta >= b] == 1.0)), default=math.nan)
             value = float(cell[name])
+            quantity = f"{name}, {link}, k = {k}: starts near {near} switch from 0 to 100 % average"
             rows.append(
-                _row(
-                    "d",
-                    f"{name}, {link}, k = {k}: starts near {near} switch from 0 to 100 % average",
+                row(
+                    claim,
+                    quantity,
                     f"{value:.5f}",
                     f"between {low:.5f} and {high:.5f}",
                     low < value < high < 1.1 * low,
@@ -188,16 +170,16 @@ def judge_threshold(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
             )
         random = to_average.sel(start="random")
         critical, fold = float(cell.beta_c), float(cell.beta_fold)
-        above = random[int(np.argmax(beta > critical))]
-        beyond = random[int(np.argmax(beta > fold))]
+        above = interval(random[int(np.argmax(beta > critical))])
+        beyond = interval(random[int(np.argmax(beta > fold))])
         for share, where, theory, holds in (
-            (_interval(above), f"{float(beta[beta > critical][0]) / critical:.3f} beta_c",
-             "0, below 0.02", _interval(above).high < 0.02),
-            (_interval(beyond), f"{float(beta[beta > fold][0]) / fold:.3f} beta_fold",
-             "1", _interval(beyond).estimate == 1.0),
+            (above, f"{float(beta[beta > critical][0]) / critical:.3f} beta_c",
+             "0, below 0.02", above.high < 0.02),
+            (beyond, f"{float(beta[beta > fold][0]) / fold:.3f} beta_fold",
+             "1", beyond.estimate == 1.0),
         ):  # fmt: skip
-            quantity = f"random starts that end at the average, {link}, beta = {where}"
-            rows.append(_row("d", quantity, theory, str(share), holds, failures=failures))
+            quantity = f"random starts that end at the average, {link}, k = {k}, beta = {where}"
+            rows.append(row(claim, quantity, theory, str(share), holds, failures=failures))
     return rows
 
 
@@ -210,26 +192,16 @@ def judge_learning(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
             failures = int(cell.failures.sum())
             picks = range(ds.sizes["targets"]) if name == "nearly_orthogonal" else (0,)
             for i in picks:
-                found = _interval(cell.probability.isel(targets=i).sel(ratio=3.0))
+                found = interval(cell.probability.isel(targets=i).sel(ratio=3.0))
                 where = str(ds.targets.values[i])
                 quantity = f"P(all found), {link}, {where}, k = {k}, n = 3 k log k = {n}"
                 holds = found.low > HIGH
-                rows.append(_row("e", quantity, f"> {HIGH}", str(found), holds, failures=failures))
+                rows.append(row("e", quantity, f"> {HIGH}", str(found), holds, failures=failures))
             if name == "nearly_orthogonal":
                 continue
             past = FOLDS.index(next(x for x in FOLDS if x > 1.0))
             some = (cell.found.isel(targets=slice(past, None)) > 0).values
             share = statistics.clopper_pearson(int(some.sum()), some.size, confidence=CONFIDENCE)
             quantity = f"networks that find any index vector, {link}, k = {k}, beta > beta_fold"
-            rows.append(_row("e", quantity, "0", str(share), not some.any(), failures=failures))
+            rows.append(row("e", quantity, "0", str(share), not some.any(), failures=failures))
     return rows
-
-
-def _row(
-    claim: str, quantity: str, theory: str, measured: str, holds: bool, *, failures: int = 0
-) -> Row:
-    """Build a row; one that rests on neurons whose integration failed never holds, and says so."""
-    if failures:
-        measured = f"{measured} ({failures} neurons failed)"
-    verdict = bool(holds) and failures == 0
-    return Row(claim=claim, quantity=quantity, theory=theory, measured=measured, holds=verdict)

@@ -33,6 +33,7 @@ def threshold(
     end: str = "average",
     starts: Sequence[str] = ("average", "index vector", "random"),
     link: str | None = None,
+    k: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the share of neurons with one end against beta, for each kind of start.
@@ -51,6 +52,8 @@ def threshold(
         Which of its starts.
     link : str, optional
         Which link of `experiments.threshold`; the first by default.
+    k : int, optional
+        Which k of `experiments.threshold`; the first by default.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
 
@@ -71,9 +74,10 @@ def threshold(
     end = _checks.choice(end, "end", [str(name) for name in ds.end.values])
     if "link" in ds.dims:
         label = ds.link.values[0] if link is None else link
-        ds = ds.sel(link=label)
+        ds = ds.sel(link=label, k=ds.k.values[0] if k is None else k)
+        size = int(ds.k)
     else:
-        label = ds.attrs["link"]
+        label, size = ds.attrs["link"], ds.attrs["k"]
     ds = ds.isel({ds.beta.dims[0]: np.argsort(ds.beta.values)})
     beta = ds.beta.values
     margin = 0.04 * max(beta[-1] - beta[0], 1e-3)
@@ -111,7 +115,7 @@ def threshold(
     }
     return finish(
         ax,
-        f"{in_math(label)}, $k={ds.attrs['k']}$",
+        f"{in_math(label)}, $k={size}$",
         xlabel=r"inner product of the index vectors $\beta$",
         ylabel=goals.get(end, f"share: {end}"),
     )

@@ -15,13 +15,14 @@ from typing import Any, NoReturn
 
 import hermiteflow as hf
 
-from ._files import whole
+from ._files import clear_points, whole
 from ._usage import UsageError, at_least, natural, need
 
 _HELP = """\
 Run one experiment and write what it measured, with its config, seed and versions, to a netCDF
 file. NAME is search_time, nearest, coverage or threshold; its fields are options, or lines of a
-TOML file.
+TOML file. Finished points are kept beside the file until it is written, or in --store for good:
+after Ctrl-C or a crash, --resume goes on from there.
 
 exit status: 0, 2 for bad usage, 130 for Ctrl-C
 """
@@ -39,8 +40,8 @@ a config.toml:
   targets = {kind = "equiangular", k = 10, beta = 0.05}
   d = [1e3, 1e6, 1e9]
 """
-#: Modules that an experiment needs, and those of a figure.
-_NEEDS = ("xarray", "h5netcdf", "h5py", "tqdm")
+#: Modules that an experiment needs.
+_NEEDS = ("xarray", "h5netcdf", "h5py", "zarr", "google_crc32c", "tqdm")
 #: Plots of `hermiteflow.plot` by experiment.
 _PLOTS = {
     "search_time": "hitting_times",
@@ -140,14 +141,14 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         "--store",
         type=Path,
         metavar="DIR",
-        help="keep finished points here; the same command goes on from there",
+        help="keep finished points here for good; the same command goes on from there",
     )
     parser.add_argument(
         "--resume",
         dest="store",
         action="store_const",
         const=_BESIDE,
-        help="the same, in a folder beside --out",
+        help="go on from the points of an interrupted run beside --out",
     )
 
 
@@ -229,13 +230,15 @@ def _measure(
     from .experiments._reading import read_fields
 
     out, figure, store = settings["out"], settings["figure"], settings["store"]
-    if store == _BESIDE:
-        store = out.with_name(out.name + ".store")
     for option, path in (("--out", out), ("--figure", figure)):
         if path is not None and not path.absolute().parent.is_dir():
             raise UsageError(f"{option} {path}: no such folder")
         if path is not None and path.is_dir():
             raise UsageError(f"{option} {path}: is a folder")
+    passing = store is None
+    resume = "" if store not in (None, _BESIDE) else " with --resume"
+    if store in (None, _BESIDE):
+        store = out.with_name(out.name + ".store")
     if figure is not None:
         need("run with --figure", ("matplotlib",))
     try:
@@ -244,6 +247,7 @@ def _measure(
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     begin = time.perf_counter()
+    _forget(store, passing)
     with tqdm(total=total, unit="run", file=sys.stderr, disable=None, dynamic_ncols=True) as bar:
 
         def advance(label: str) -> None:
@@ -260,10 +264,13 @@ def _measure(
                 **fields,
             )
         except (ValueError, TypeError, OSError, ImportError, hf.SweepError) as error:
+            if store.is_dir() and not any(path.is_dir() for path in store.iterdir()):
+                _forget(store, passing)  # no point was finished
             raise UsageError(" ".join(str(error).split())) from error
         except KeyboardInterrupt:
-            if store is not None:
-                print(f"the same command goes on from {store}", file=sys.stderr)
+            bar.close()
+            told = f"finished points are in {store}; the same command{resume} goes on from there"
+            print(told, file=sys.stderr)
             raise
     try:
         with whole(out) as part:
@@ -272,10 +279,19 @@ def _measure(
             _draw(name, ds, figure)
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror or error}") from error
+    _forget(store, passing)
     sizes = ", ".join(f"{dim} {size}" for dim, size in ds.sizes.items())
     print(f"{out}: {name} over {sizes}")
     print(f"took {time.perf_counter() - begin:.1f} s", file=sys.stderr)
     return 0
+
+
+def _forget(store: Path, passing: bool) -> None:
+    try:
+        if passing:
+            clear_points(store)
+    except OSError as error:
+        raise UsageError(f"{store}: {error.strerror or error}") from error
 
 
 def _draw(name: str, ds: Any, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Claims (a) to (e) of the paper, each simulated and held against its theory.
+"""Claims (a) to (e) of the paper and two of ours, each simulated and held against its theory.
 
 What is measured comes from the end states and events of `hermiteflow.solve`; closed forms stand on
 the side of theory only. Every test is run at `CONFIDENCE`, so that all of them together reject a
@@ -10,21 +10,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import hermiteflow as hf
 
 from . import experiments as ex
 from ._judges import (
-    CONFIDENCE,
-    FOLDS,
-    Row,
     judge_coverage,
     judge_learning,
     judge_nearest,
     judge_search,
     judge_threshold,
 )
+from ._judges_ours import judge_coexistence, judge_links
+from ._plan import DiagramConfig, diagram, plan
+from ._rows import CONFIDENCE, Row
 from .experiments._common import Progress, Seed, seed_sequence, silent, stream
 
 if TYPE_CHECKING:
@@ -60,72 +59,12 @@ class Claim:
         return all(row.holds for row in self.rows)
 
 
-def plan(*, quick: bool) -> dict[str, dict[str, Any]]:
-    """Configs of the experiments behind each claim, by letter and name.
-
-    Parameters
-    ----------
-    quick : bool
-        Smaller samples: under a minute on two cores.
-
-    Examples
-    --------
-    >>> sorted(plan(quick=True))
-    ['a', 'b', 'c', 'd', 'e']
-    """
-    h3, h4 = hf.hermite(3), hf.hermite(4)
-    common: dict[str, Any] = {"confidence": CONFIDENCE}
-    spread = ex.TargetSpec(kind="equiangular", beta=0.3)
-    drawn = ex.TargetSpec(kind="random", dimension=100)
-    configs: dict[str, dict[str, Any]] = {
-        "a": {
-            "search_time": ex.SearchTimeConfig(
-                targets=(ex.TargetSpec(), spread, drawn), n=2000 if quick else 10_000, **common
-            )
-        },
-        "b": {
-            "nearest": ex.NearestConfig(
-                links=(h3, h4, hf.hermite(5), hf.hermite({3: 1.0, 4: 0.5})),
-                k=(3, 10, 50) if quick else (3, 10, 50, 200),
-                n=5000 if quick else 20_000,
-                **common,
-            )
-        },
-        "c": {
-            "coverage": ex.CoverageConfig(
-                k=(5, 10, 20, 30) if quick else (5, 10, 20, 50, 100),
-                ratios=(0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5),
-                batches=200 if quick else 500,
-                **common,
-            )
-        },
-        "d": {"threshold": ex.ThresholdConfig(n=1000 if quick else 10_000, **common)},
-    }
-    near = tuple(ex.TargetSpec(kind="random", dimension=size) for size in (1000, 10_000))
-    learning: dict[str, Any] = {
-        "batches": 120 if quick else 400,
-        "ratios": (0.5, 1.0, 1.5, 2.0, 2.5, 3.0),
-        **common,
-    }
-    configs["e"] = {
-        "nearly_orthogonal": ex.CoverageConfig(
-            targets=near, k=(20,) if quick else (20, 50), d=1e4, **learning
-        )
-    }
-    for p, link in ((3, h3), (4, h4)):
-        fold = hf.fold_beta(link, 10).beta
-        leaning = tuple(ex.TargetSpec(kind="equiangular", beta=x * fold) for x in FOLDS)
-        configs["e"][f"equiangular_p{p}"] = ex.CoverageConfig(
-            links=(link,), targets=leaning, k=(10,), d=1e4, **learning
-        )
-    return configs
-
-
 _FUNCTIONS: dict[type, Callable[..., xr.Dataset]] = {
     ex.SearchTimeConfig: ex.search_time,
     ex.NearestConfig: ex.nearest,
     ex.CoverageConfig: ex.coverage,
     ex.ThresholdConfig: ex.threshold,
+    DiagramConfig: diagram,
 }
 
 
@@ -136,12 +75,14 @@ def run_claim(
     seed: Seed = None,
     n_threads: int | None = None,
     progress: Progress = silent,
+    executor: Any = "serial",
+    store: Path | None = None,
 ) -> Claim:
     """Simulate one claim and judge it.
 
     Parameters
     ----------
-    key : {"a", "b", "c", "d", "e"}
+    key : {"a", "b", "c", "d", "e", "f", "g"}
         Letter of the claim.
     quick : bool
         Smaller samples.
@@ -150,7 +91,10 @@ def run_claim(
     n_threads : int, optional
         Threads of `hermiteflow.solve`; no result depends on it.
     progress : callable
-        Called with a label after each solve.
+        Called with a label after each point.
+    executor, store
+        As in `hf.sweep`: who computes the points, and a folder, here one of a store for each
+        experiment, from which an interrupted run goes on.
 
     Raises
     ------
@@ -164,9 +108,11 @@ def run_claim(
     datasets = {}
     for i, (name, config) in enumerate(plan(quick=quick)[key].items()):
         fields = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
-        datasets[name] = _FUNCTIONS[type(config)](
-            **fields, seed=stream(root, i), n_threads=n_threads, progress=progress
-        )
+        options: dict[str, Any] = {"n_threads": n_threads, "progress": progress}
+        if not isinstance(config, DiagramConfig):
+            place = None if store is None else store / f"claim_{key}_{name}"
+            options.update(executor=executor, store=place)
+        datasets[name] = _FUNCTIONS[type(config)](**fields, seed=stream(root, i), **options)
     return Claim(key=key, title=title, rows=tuple(judge(datasets)), datasets=datasets)
 
 
@@ -179,4 +125,6 @@ CLAIMS: dict[str, tuple[str, _Judge]] = {
     "c": ("n ~ k log k neurons find all k index vectors; n ~ k do not", judge_coverage),
     "d": ("Equiangular index vectors: the average point takes over at beta_c", judge_threshold),
     "e": ("Nearly orthogonal index vectors are all found; past the fold none is", judge_learning),
+    "f": ("Ours: between beta_c and the fold both kinds of minima exist", judge_coexistence),
+    "g": ("Ours: the same laws for links with infinite series, erf and ReLU", judge_links),
 }

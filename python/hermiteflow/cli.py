@@ -6,33 +6,18 @@ import argparse
 import os
 import platform
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from importlib import metadata
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import hermiteflow as hf
 
-from . import _landscape_command, _run_command
-from ._usage import UsageError, at_least, natural, need
-
-if TYPE_CHECKING:
-    from .claims import Claim
+from . import _landscape_command, _reproduce_command, _run_command
+from ._reproduce_command import EXTRA
+from ._usage import UsageError, need
 
 __all__ = ["main"]
 
-#: Modules of the extra ``reproduce``, in the order in which a missing one is told.
-EXTRA = ("matplotlib", "xarray", "h5netcdf", "h5py", "tqdm")
-
-_REPRODUCE_HELP = """\
-Simulate claims (a) to (e) of Simsek, Bendjeddou, Hsu (AISTATS 2025, arXiv 2411.08798),
-print one table of theory beside measurement, and write data (netCDF), a figure for each claim
-and a self-contained report.html.
-
-exit status: 0 if every claim holds, 1 if one does not, 2 for bad usage, 130 for Ctrl-C
-"""
 _COMPLETION_HELP = """\
 Print a script that completes commands and options, for example
 
@@ -42,7 +27,7 @@ Print a script that completes commands and options, for example
 """
 _EXAMPLES = """\
 examples:
-  hermiteflow reproduce --quick                   under a minute, into ./hermiteflow-reproduce
+  hermiteflow reproduce --quick                   half a minute, into ./hermiteflow-reproduce
   hermiteflow reproduce --out results --seed 7    the full run, other random numbers
   hermiteflow landscape --k 10 --p 3              every fixed point, and a figure over beta
   hermiteflow run coverage --k 5 20 --out c.nc    one experiment of one's own
@@ -70,31 +55,7 @@ def _parser(*, whole: bool = False) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"hermiteflow {hf.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    reproduce = commands.add_parser(
-        "reproduce",
-        help="simulate the paper's claims and write a report",
-        description=_REPRODUCE_HELP,
-        epilog=_EXAMPLES,
-        formatter_class=form,
-    )
-    reproduce.add_argument("--quick", action="store_true", help="smaller samples, under a minute")
-    reproduce.add_argument(
-        "--out",
-        type=Path,
-        default=Path("hermiteflow-reproduce"),
-        metavar="DIR",
-        help="where to write; made if missing (default: %(default)s)",
-    )
-    reproduce.add_argument(
-        "--seed", type=natural, default=0, metavar="S", help="a number >= 0 (default: 0)"
-    )
-    reproduce.add_argument(
-        "--threads",
-        type=at_least(1),
-        default=None,
-        metavar="N",
-        help="threads; results do not depend on it (default: HERMITEFLOW_NUM_THREADS or all)",
-    )
+    _reproduce_command.add_parser(commands)
     run = commands.add_parser("run", help="run one experiment, from options or a TOML file")
     if whole:
         _run_command.add_options(run)
@@ -141,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if options.command == "landscape":
             return _landscape_command.run(options)
-        return _reproduce(options)
+        return _reproduce_command.run(options)
     except UsageError as error:
         if len(arguments) < len(given):
             raise
@@ -159,67 +120,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = " ".join(str(error).split())
         print(f"hermiteflow: {type(error).__name__}: {text} (--debug shows where)", file=sys.stderr)
         return 3
-
-
-def _reproduce(options: argparse.Namespace) -> int:
-    need("reproduce", EXTRA)
-    out = _folder(options.out)
-    begin = time.perf_counter()
-    claims = _simulate(options)
-    from . import report
-
-    try:
-        report.write(claims, out, command=_command(options), seed=options.seed)
-    except OSError as error:
-        print(report.table(claims))
-        raise UsageError(f"cannot write to {out}: {error.strerror or error}") from error
-    print(report.table(claims))
-    holding = sum(claim.holds for claim in claims)
-    seconds = time.perf_counter() - begin
-    print(f"{holding} of {len(claims)} claims hold. Report: {out / 'report.html'}")
-    print(f"took {seconds:.1f} s", file=sys.stderr)
-    return 0 if holding == len(claims) else 1
-
-
-def _simulate(options: argparse.Namespace) -> list[Claim]:
-    from tqdm import tqdm
-
-    from .claims import CLAIMS, plan, run_claim
-
-    configs = plan(quick=options.quick)
-    total = sum(config.points for part in configs.values() for config in part.values())
-    # disable=None: no bar where stderr is not a terminal.
-    with tqdm(total=total, unit="run", file=sys.stderr, disable=None, dynamic_ncols=True) as bar:
-
-        def advance(label: str) -> None:
-            bar.set_description(label[:48].ljust(48), refresh=False)
-            bar.update()
-
-        return [
-            run_claim(
-                key,
-                quick=options.quick,
-                seed=options.seed,
-                n_threads=options.threads,
-                progress=advance,
-            )
-            for key in CLAIMS
-        ]
-
-
-def _command(options: argparse.Namespace) -> str:
-    quick = " --quick" if options.quick else ""
-    return f"hermiteflow reproduce{quick} --seed {options.seed}"
-
-
-def _folder(path: Path) -> Path:
-    """Make the folder and see that it can be written, before anything is computed."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            return path
-    except OSError as error:
-        raise UsageError(f"--out {path}: {error.strerror or error}") from error
 
 
 def _info() -> str:

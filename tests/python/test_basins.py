@@ -266,15 +266,16 @@ def test_the_experiment_takes_links_of_mixed_degrees() -> None:
     from hermiteflow import experiments as ex
 
     links = (hf.hermite({4: 1.0, 5: 1.0}), hf.hermite({3: 1.0, 4: 0.5}))
-    ds = ex.threshold(links=links, k=6, n=40, positions=(2.3, 0.5, 1.5), seed=0)
+    ds = ex.threshold(links=links, k=(6, 5), n=40, positions=(2.3, 0.5, 1.5), seed=0)
+    assert ds["count"].dims == ("link", "k", "position", "start", "end")
     assert ds.end.values.tolist()[:2] == ["average", "index-like"]
     assert ds.end.values.tolist()[-2:] == ["never escapes", "failed"]
     assert (ds["count"].sum("end") == 40).all()
     np.testing.assert_allclose(ds.share.sel(limit="estimate"), ds["count"] / 40)
     assert not ds.share.isnull().any()
-    for a, link in enumerate(links):
-        cell = ds.isel(link=a)
-        assert float(cell.beta_c) == hf.critical_beta(link, 6)
+    for a, k in ((0, 6), (1, 6), (0, 5), (1, 5)):
+        link, cell = links[a], ds.isel(link=a).sel(k=k)
+        assert float(cell.beta_c) == hf.critical_beta(link, k)
         assert float(cell.beta[1]) == pytest.approx(0.5 * float(cell.beta_c))
         to_average = cell.share.sel(end="average", limit="estimate")
         assert to_average.sel(start="average").values.tolist() == [1, 0, 1]
@@ -306,6 +307,10 @@ def test_the_figure() -> None:
         plot.threshold(one, end="nowhere")
     with pytest.raises(ValueError, match="starts must be one of"):
         plot.threshold(one, starts=("near",), ax=Figure().subplots())
-    many = ex.threshold(links=(hf.hermite(3), hf.hermite(4)), n=10, positions=(0.5, 2.5), seed=0)
+    links = (hf.hermite(3), hf.hermite(4))
+    many = ex.threshold(links=links, k=(10, 4), n=10, positions=(0.5, 2.5), seed=0)
     ax = plot.threshold(many, link="h4", ax=Figure().subplots())
     assert ax.get_title(loc="left") == "$h_{4}$, $k=10$"
+    ax = plot.threshold(many, k=4, ax=Figure().subplots())
+    assert ax.get_title(loc="left") == "$h_{3}$, $k=4$"
+    assert ax.containers[0].lines[0].get_xydata()[0, 0] == pytest.approx(0.5 / 5)  # beta_c / 2

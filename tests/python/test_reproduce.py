@@ -36,7 +36,7 @@ def test_every_claim_holds(run: tuple[Path, int]) -> None:
     failing = [row for row in summary["rows"] if not row["holds"]]
     assert failing == []
     assert status == 0
-    assert {row["claim"] for row in summary["rows"]} == set("abcde")
+    assert {row["claim"] for row in summary["rows"]} == set("abcdefg")
     assert summary["seed"] == SEED
 
 
@@ -45,7 +45,7 @@ def test_the_table_is_complete(run: tuple[Path, int]) -> None:
     text = (out / "table.txt").read_text()
     rows = json.loads((out / "claims.json").read_text())["rows"]
     assert text.splitlines()[0].split() == ["claim", "quantity", "theory", "measured", "holds"]
-    assert len(re.findall(r"^\([a-e]\)", text, re.MULTILINE)) == len(rows)
+    assert len(re.findall(r"^\([a-g]\)", text, re.MULTILINE)) == len(rows)
     for row in rows:
         assert row["measured"] in text
 
@@ -53,7 +53,7 @@ def test_the_table_is_complete(run: tuple[Path, int]) -> None:
 def test_the_data_open_again(run: tuple[Path, int]) -> None:
     out, _ = run
     files = sorted((out / "data").iterdir())
-    names = {f"claim_{key}_{name}.nc" for key in "abcde" for name in claims.plan(quick=True)[key]}
+    names = {f"claim_{key}_{name}.nc" for key in "abcdefg" for name in claims.plan(quick=True)[key]}
     assert {path.name for path in files} == names
     for path in files:
         with xr.open_dataset(path, engine="h5netcdf") as ds:
@@ -65,20 +65,20 @@ def test_the_data_open_again(run: tuple[Path, int]) -> None:
 
 def test_figures_are_there(run: tuple[Path, int]) -> None:
     out, _ = run
-    for key in "abcde":
+    for key in "abcdefg":
+        assert (out / "figures" / f"claim_{key}.pdf").read_bytes().startswith(b"%PDF")
         svg = (out / "figures" / f"claim_{key}.svg").read_text()
         assert "<svg" in svg
         assert not external(svg)
-        png = (out / "figures" / f"claim_{key}.png").read_bytes()
-        assert png.startswith(b"\x89PNG")
     assert not list(out.rglob("*.part"))
 
 
 def external(text: str) -> list[str]:
-    """Whatever makes a browser ask another host; XML namespaces do not."""
+    """Whatever makes a browser ask another host, but for what scripts do (tests/browser)."""
+    text = re.sub(r"(<script[^>]*>).*?</script>", r"\1", text, flags=re.S)
     attribute = r"""(?:src|href|action|data|srcset)\s*=\s*["'](?!data:|#)([^"']*)"""
     url = r"""url\(\s*["']?(?!#|data:)([^)]*)"""
-    return re.findall(f"{attribute}|{url}|(@import)|(<script)|(<!DOCTYPE[^>]*http)", text, re.I)
+    return re.findall(f"{attribute}|{url}|(@import)|(<link)|(<!DOCTYPE[^>]*http)", text, re.I)
 
 
 def test_the_report_stands_alone(run: tuple[Path, int]) -> None:
@@ -87,7 +87,7 @@ def test_the_report_stands_alone(run: tuple[Path, int]) -> None:
     assert not external(page)
     assert "default-src 'none'" in page
     images = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", page)
-    assert len(images) == 5
+    assert len(images) == 7
     for image in images:
         assert not external(base64.b64decode(image).decode())
     assert f"seed {SEED}" in page
@@ -102,7 +102,9 @@ def test_the_check_for_external_references_sees_them() -> None:
         '<img src="https://x.org/a.png">',
         "<style>@import 'a.css'</style>",
         "<p style='background: url(http://x.org/a)'>",
-        "<script>1</script>",
+        "<script src='https://x.org/plotly.js'></script>",
+        "<script>1</script><script src='//x.org/a.js'>2</script>",
+        "<link rel=x>",
     ):
         assert external(bad)
 
@@ -111,8 +113,8 @@ def test_the_check_for_external_references_sees_them() -> None:
 
 #: Coverage does not know the degree: a wrong one shows in every other claim.
 FAULTS = [
-    *(("none", key) for key in "abcde"),
-    *(("exponent", key) for key in "abde"),
+    *(("none", key) for key in "abcdefg"),
+    *(("exponent", key) for key in "abdefg"),
     *(("sign", key) for key in "abcde"),
 ]
 SMALLER: dict[str, dict[str, Any]] = {
@@ -121,6 +123,9 @@ SMALLER: dict[str, dict[str, Any]] = {
     "coverage": {"k": (5, 20), "batches": 150},
     "threshold": {"n": 700},
     "nearly_orthogonal": {"k": (10,)},
+    "between": {"n": 2000, "positions": (1.05, 1.5, 1.95)},
+    "diagram_p3": {"k": 4, "betas": 7},
+    "diagram_p4": {"k": 4, "betas": 7},
 }
 
 
@@ -185,7 +190,7 @@ def test_the_exit_status_tells(
     monkeypatch.setattr(claims, "run_claim", failing)
     monkeypatch.setattr(report, "write", lambda *_, **__: [])
     assert cli.main(["reproduce", "--quick", "--out", str(tmp_path)]) == 1
-    assert "0 of 5 claims hold" in capsys.readouterr().out
+    assert "0 of 7 claims hold" in capsys.readouterr().out
 
 
 def test_a_full_disk_is_one_line(
@@ -209,9 +214,9 @@ def test_a_full_disk_is_one_line(
 
 
 def test_a_failed_neuron_fails_its_row() -> None:
-    from hermiteflow import _judges
+    from hermiteflow._rows import row as make_row
 
-    row = _judges._row("a", "q", "t", "1", True, failures=3)
+    row = make_row("a", "q", "t", "1", True, failures=3)
     assert not row.holds
     assert "3 neurons failed" in row.measured
 
@@ -235,3 +240,76 @@ def test_plots_make_axes_of_their_own(
         assert ax.get_xlabel()
         assert ax.get_ylabel()
     plt.close(ax.figure)
+
+
+# ------------------------------------------------------------------ interrupted and resumed
+
+ARGV = ["reproduce", "--quick", "--seed", "4"]
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two claims with a few points each."""
+    shrink(
+        monkeypatch,
+        {
+            "search_time": {"n": 20, "d": (1e6, 1e8), "replicates": 50},
+            "nearest": {"n": 50, "k": (3,)},
+        },
+    )
+    kept = {key: claims.CLAIMS[key] for key in "ab"}
+    monkeypatch.setattr(claims, "CLAIMS", kept)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_an_interrupted_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*ARGV, "--out", str(tmp_path / "whole")]) in (0, 1)
+    assert not (tmp_path / "whole" / "store").exists()
+    capsys.readouterr()
+    solve, calls = hf.solve, []
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 26:  # in claim (b)
+            raise KeyboardInterrupt
+        return solve(*args, **options)
+
+    out = tmp_path / "out"
+    monkeypatch.setattr(hf, "solve", interrupted)
+    assert cli.main([*ARGV, "--out", str(out)]) == 130
+    err = capsys.readouterr().err
+    going = f"hermiteflow reproduce --quick --out {out} --seed 4 --resume goes on from there"
+    assert err == f"finished points are in {out / 'store'}; {going}\nhermiteflow: interrupted\n"
+    assert not (out / "report.html").exists()
+    first = len(calls)
+    monkeypatch.setattr(hf, "solve", lambda *a, **o: calls.append(1) or solve(*a, **o))
+    assert cli.main([*ARGV, "--out", str(out), "--resume"]) in (0, 1)
+    total = 24 + 4  # points of (a) and (b)
+    assert len(calls) == first + total - (first - 1)
+    for path in sorted((tmp_path / "whole" / "data").iterdir()):
+        with xr.open_dataset(path) as a, xr.open_dataset(out / "data" / path.name) as b:
+            xr.testing.assert_identical(a.load(), b.load())
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_store_knows_its_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "points"
+    argv = ["--out", str(tmp_path / "out"), "--store", str(store)]
+    assert cli.main([*ARGV, *argv]) in (0, 1)
+    assert len(list(store.glob("*/sweep.json"))) == 2
+    capsys.readouterr()
+    assert cli.main(["reproduce", "--quick", "--seed", "5", *argv]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "store must be of this sweep" in err
+    busy = tmp_path / "out" / "store"
+    busy.mkdir()
+    (busy / "mine").write_text("kept")
+    assert cli.main([*ARGV, "--out", str(tmp_path / "out")]) == 2
+    assert "holds more than finished points" in capsys.readouterr().err
+    assert (busy / "mine").read_text() == "kept"
+    argv[-1] = str(tmp_path / "no" / "folder")
+    assert cli.main([*ARGV, *argv]) == 2
+    assert "No such file" in capsys.readouterr().err

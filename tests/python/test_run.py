@@ -213,9 +213,27 @@ def test_an_older_file_stays_if_the_run_fails(
 
     monkeypatch.setattr(hf, "solve", interrupt)
     argv = ["run", "nearest", "--links", "3=1", "--k", "3", "--n", "5", "--out", str(out)]
-    assert exits(argv, capsys) == (130, "", "hermiteflow: interrupted\n")
+    status, _, err = exits(argv, capsys)
+    told = f"finished points are in {out}.store; the same command with --resume goes on from there"
+    assert (status, err) == (130, f"{told}\nhermiteflow: interrupted\n")
     assert out.read_text() == "kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nc", "a.nc.store"]
+    monkeypatch.undo()
+    assert exits(argv, capsys)[0] == 0  # afresh; and the points go when the file is there
     assert [path.name for path in tmp_path.iterdir()] == ["a.nc"]
+
+
+def test_a_folder_with_anything_else_is_not_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.nc.store").mkdir()
+    (tmp_path / "a.nc.store" / "mine.txt").write_text("kept")
+    argv = ["run", "nearest", "--k", "3", "--n", "5", "--out", str(tmp_path / "a.nc")]
+    status, _, err = exits(argv, capsys)
+    assert status == 2
+    assert "holds more than finished points" in err
+    assert err.count("\n") == 1
+    assert (tmp_path / "a.nc.store" / "mine.txt").read_text() == "kept"
 
 
 def test_a_killed_run_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

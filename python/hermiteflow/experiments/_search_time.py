@@ -77,7 +77,7 @@ class SearchTimeConfig:
     links: tuple[Link, ...] = field(default_factory=_default_links)
     targets: tuple[TargetSpec, ...] = (TargetSpec(),)
     k: int = 5
-    d: tuple[float, ...] = tuple(10.0**e for e in range(3, 13))
+    d: tuple[float, ...] = tuple(10.0**e for e in range(2, 13))
     n: int = 2000
     level: float = 0.3
     horizon: float = 1e3

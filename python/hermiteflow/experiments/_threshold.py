@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 import hermiteflow as hf
 from hermiteflow._statistics import clopper_pearson
-from hermiteflow.landscape._basins import STARTS
+from hermiteflow.landscape._basins import STARTS, tally_ends
 from hermiteflow.landscape._naming import in_order
 
 from ._common import (
@@ -26,12 +28,16 @@ from ._common import (
     make_config,
     require,
     silent,
+    stream,
 )
 
 if TYPE_CHECKING:
     from hermiteflow.links import Link
 
 __all__ = ["ThresholdConfig", "threshold"]
+
+#: Inner products by label of the link, then by k, then by position.
+Betas = Mapping[str, tuple[tuple[float, ...], ...]]
 
 #: Below beta_c, between it and the fold, and beyond the fold.
 POSITIONS = (
@@ -54,10 +60,10 @@ class ThresholdConfig:
     links : tuple of Link
         Links with an average that turns into a minimum and index-like minima that end, both at
         some beta > 0.
-    k : int
-        Number of index vectors, at least 3.
+    k : tuple of int
+        Numbers of index vectors, at least 3.
     d : float
-        Input dimension, above k.
+        Input dimension, above every k.
     n : int
         Neurons of each start at each beta.
     positions : tuple of float
@@ -72,7 +78,7 @@ class ThresholdConfig:
     """
 
     links: tuple[Link, ...] = field(default_factory=_default_links)
-    k: int = 10
+    k: tuple[int, ...] = (10,)
     d: float = 1000.0
     n: int = 500
     positions: tuple[float, ...] = POSITIONS
@@ -81,20 +87,21 @@ class ThresholdConfig:
     confidence: float = 0.99
 
     def __post_init__(self) -> None:
-        for name in ("links", "positions"):
+        for name in ("links", "k", "positions"):
             object.__setattr__(self, name, as_tuple(getattr(self, name)))
             require(len(getattr(self, name)) > 0, name, "not be empty", ())
-        require(self.k >= 3, "k", "be at least 3", self.k)
+        require(min(self.k) >= 3, "k", "be at least 3 throughout", self.k)
         require(self.n >= 1, "n", "be positive", self.n)
         require(min(self.positions) >= 0.0, "positions", "not be negative", self.positions)
         require(0.0 < self.distance < 0.1, "distance", "lie in (0, 0.1)", self.distance)
-        for link in self.links:
-            low = min(_thresholds(link, self.k))
-            require(low > 0.0, "links", f"have thresholds above 0, got {low:g}", link_label(link))
+        for link, k in itertools.product(self.links, self.k):
+            low = min(_thresholds(link, k))
+            expected = f"have thresholds above 0, got {low:g} at k = {k}"
+            require(low > 0.0, "links", expected, link_label(link))
 
-    def betas(self, link: Link) -> NDArray[np.float64]:
-        """Inner products at the positions, for one link."""
-        low, high = sorted(_thresholds(link, self.k))
+    def betas(self, link: Link, k: int) -> NDArray[np.float64]:
+        """Inner products at the positions, for one link and k."""
+        low, high = sorted(_thresholds(link, k))
         x = np.asarray(self.positions)
         between = low + (x - 1.0) * (high - low)
         return np.where(x <= 1.0, low * x, np.where(x <= 2.0, between, high * (x - 1.0)))
@@ -102,7 +109,7 @@ class ThresholdConfig:
     @property
     def points(self) -> int:
         """Number of points of the grid, and of calls of the progress callback."""
-        return len(self.links) * len(self.positions)
+        return len(self.links) * len(self.k) * len(self.positions)
 
 
 def threshold(
@@ -133,9 +140,9 @@ def threshold(
     Returns
     -------
     xarray.Dataset
-        `hf.basin_shares` of each link: ``count (link, position, start, end)`` in neurons and
-        ``share (..., limit)`` with its exact binomial interval, ``beta_c`` and ``beta_fold
-        (link)`` from theory; and ``beta (link, position)``.
+        `hf.basin_shares` of each link and k: ``count (link, k, position, start, end)`` in neurons
+        and ``share (..., limit)`` with its exact binomial interval, ``beta_c`` and ``beta_fold
+        (link, k)`` from theory; and ``beta (link, k, position)``.
 
     Raises
     ------
@@ -145,14 +152,18 @@ def threshold(
     Examples
     --------
     >>> ds = threshold(links=(hf.hermite(3),), n=10, positions=(0.5, 2.5), seed=0)
-    >>> ds["count"].sel(start="average", end="average").values
+    >>> ds["count"].sel(k=10, start="average", end="average").values
     array([[ 0, 10]])
     """
     config = make_config(ThresholdConfig, fields)
     run = Run.of(seed, n_threads, progress, executor, store)
-    betas = {link_label(link): tuple(config.betas(link).tolist()) for link in config.links}
+    betas = {
+        link_label(link): tuple(tuple(config.betas(link, k).tolist()) for k in config.k)
+        for link in config.links
+    }
     grid = {
         "link": {link_label(link): link for link in config.links},
+        "k": list(config.k),
         "position": [float(x) for x in config.positions],
     }
     found = run.points(_point, config, grid, "threshold", {}, betas=betas)
@@ -163,29 +174,29 @@ def _point(
     *,
     config: ThresholdConfig,
     shared: int,
-    betas: Mapping[str, tuple[float, ...]],
+    betas: Betas,
     link: Link,
+    k: int,
     position: float,
     seed: np.random.SeedSequence,
 ) -> dict[str, Any]:
-    """Neurons by end for each kind of start, at one link and beta, as JSON: ends differ."""
+    """Neurons by end for each kind of start, at one link, k and beta, as JSON: ends differ."""
     del shared
-    beta = betas[link_label(link)][[float(x) for x in config.positions].index(position)]
-    ds = hf.basin_shares(
-        link,
-        config.k,
-        [beta],
+    place = [float(x) for x in config.positions].index(position)
+    beta = betas[link_label(link)][config.k.index(k)][place]
+    tallies = tally_ends(
+        hf.Interaction(link),
+        hf.Equiangular(k=k, beta=beta),
         n=config.n,
         d=int(config.d),
         distance=config.distance,
         rtol=config.rtol,
-        seed=seed,
+        seeds=[stream(seed, s) for s in range(len(STARTS))],
     )
-    ends = ds.end.values.tolist()
-    rows = ds["count"].values[0].tolist()
-    return {"counts": json.dumps([dict(zip(ends, row, strict=True)) for row in rows])}
+    return {"counts": json.dumps(tallies)}
 
 
+@functools.lru_cache(maxsize=256)
 def _thresholds(link: Link, k: int) -> tuple[float, float]:
     return hf.critical_beta(link, k), hf.fold_beta(link, k).beta
 
@@ -193,22 +204,21 @@ def _thresholds(link: Link, k: int) -> tuple[float, float]:
 def _dataset(
     config: ThresholdConfig,
     root: np.random.SeedSequence,
-    betas: Mapping[str, tuple[float, ...]],
+    betas: Betas,
     found: NDArray[np.str_],
 ) -> xr.Dataset:
-    """One Dataset of all links; ends that a link does not have are none of its neurons."""
-    tallies = [[json.loads(text) for text in row] for row in found.tolist()]
-    ends = in_order(name for row in tallies for point in row for tally in point for name in tally)
-    counts = np.array(
-        [[[[t.get(e, 0) for e in ends] for t in point] for point in row] for row in tallies]
-    )
+    """One Dataset of all links and k; ends that a link does not have are none of its neurons."""
+    tallies = [json.loads(text) for text in found.ravel().tolist()]
+    ends = in_order(name for point in tallies for tally in point for name in tally)
+    counts = np.array([[[tally.get(end, 0) for end in ends] for tally in p] for p in tallies])
+    counts = counts.reshape(*found.shape, *counts.shape[1:])
     intervals = {
         x: clopper_pearson(x, config.n, confidence=config.confidence)
         for x in np.unique(counts).tolist()
     }
     shares = np.array([intervals[x] for x in counts.ravel().tolist()]).reshape(*counts.shape, 3)
-    limits = np.array([_thresholds(link, config.k) for link in config.links])
-    dims = ("link", "position", "start", "end")
+    limits = np.array([[_thresholds(link, k) for k in config.k] for link in config.links])
+    dims = ("link", "k", "position", "start", "end")
     one, theory = {"units": "1"}, {"units": "1", "role": "theory"}
     degrees = [np.flatnonzero(hf.Interaction(link).coefficients[1:]) + 1 for link in config.links]
     return xr.Dataset(
@@ -216,16 +226,17 @@ def _dataset(
             "count": (dims, counts, {"units": "neurons"}),
             "share": ((*dims, "limit"), shares, {**one, "confidence": config.confidence}),
             "pure_degree": ("link", [int(p[0]) if p.size == 1 else 0 for p in degrees]),
-            "beta": (("link", "position"), np.array(list(betas.values())), one),
-            "beta_c": ("link", limits[:, 0], theory),
-            "beta_fold": ("link", limits[:, 1], theory),
+            "beta": (dims[:3], np.array(list(betas.values())), one),
+            "beta_c": (dims[:2], limits[..., 0], theory),
+            "beta_fold": (dims[:2], limits[..., 1], theory),
         },
         coords={
             "link": list(betas),
+            "k": ("k", list(config.k), {"units": "1", "long_name": "number of index vectors"}),
             "position": list(config.positions),
             "start": list(STARTS),
             "end": ends,
             "limit": ["estimate", "low", "high"],
         },
-        attrs={**attributes("threshold", config, root), "k": config.k},
+        attrs=attributes("threshold", config, root),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,22 +126,22 @@ def basin_shares(
         confidence, "confidence", low=0.0, high=1.0, open_low=True, open_high=True
     )
     root = root_of(seed, "basin_shares")
-    even = not np.any(psi.coefficients[1::2])
     report = reporter(progress, 3 * n * values.size)
     counts: dict[tuple[int, int], dict[str, int]] = {}
     for b, beta in enumerate(values.tolist()):
-        targets = Equiangular(k=k, beta=beta)
-        flow = CorrelationFlow(targets, psi.link, student=psi.student)
-        for s in range(len(STARTS)):
-            first = len(counts) * n
-            solution = solve(
-                flow,
-                overlaps=_start(targets, STARTS[s], n, d, distance, stream(root, b, s)),
-                rtol=rtol,
-                progress=False if report is None else _shifted(report, first),
-                n_threads=n_threads,
-            )
-            counts[b, s] = _tally(_ends(solution, even))
+        first = len(counts) * n
+        tallies = tally_ends(
+            psi,
+            Equiangular(k=k, beta=beta),
+            n=n,
+            d=d,
+            distance=distance,
+            rtol=rtol,
+            seeds=[stream(root, b, s) for s in range(len(STARTS))],
+            report=None if report is None else _after(report, first),
+            n_threads=n_threads,
+        )
+        counts.update({(b, s): tally for s, tally in enumerate(tallies)})
     ends = in_order(name for count in counts.values() for name in count)
     table = np.array(
         [
@@ -163,6 +163,34 @@ def basin_shares(
         "seed": json.dumps({"entropy": str(root.entropy), "spawn_key": [*root.spawn_key]}),
     }
     return _dataset(psi, k, values, ends, table, confidence, attributes)
+
+
+def tally_ends(
+    psi: Interaction,
+    targets: Equiangular,
+    *,
+    n: int,
+    d: int,
+    distance: float,
+    rtol: float,
+    seeds: Sequence[np.random.SeedSequence],
+    report: Callable[[int], object] | None = None,
+    n_threads: int | None = None,
+) -> list[dict[str, int]]:
+    """Return the neurons by the name of their end, n for each kind of STARTS in its order."""
+    even = not np.any(psi.coefficients[1::2])
+    flow = CorrelationFlow(targets, psi.link, student=psi.student)
+    out = []
+    for s, kind in enumerate(STARTS):
+        solution = solve(
+            flow,
+            overlaps=_start(targets, kind, n, d, distance, seeds[s]),
+            rtol=rtol,
+            progress=False if report is None else _pair(_after(report, s * n)),
+            n_threads=n_threads,
+        )
+        out.append(_tally(_ends(solution, even)))
+    return out
 
 
 def _betas(betas: ArrayLike, k: int) -> Array:
@@ -194,8 +222,12 @@ def _start(
     return np.asarray((alpha @ gram + distance * step) / norm[:, None])
 
 
-def _shifted(report: Callable[[int], object], first: int) -> Callable[[int, int], object]:
-    return lambda done, _: report(first + done)
+def _after(report: Callable[[int], object], first: int) -> Callable[[int], object]:
+    return lambda done: report(first + done)
+
+
+def _pair(report: Callable[[int], object]) -> Callable[[int, int], object]:
+    return lambda done, _: report(done)
 
 
 def _ends(solution: Solution, even: bool) -> NDArray[np.str_]:
