@@ -61,7 +61,7 @@ def stubs(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The site, warnings as errors, then its links; open docs/_build/index.html."""
+    """The site with its notebooks executed, warnings as errors; open docs/_build/index.html."""
     session.install(".[docs]")
     session.run("sphinx-build", "-W", "--keep-going", "docs", "docs/_build")
     session.run("python", "docs/check_site.py", "docs/_build")
@@ -102,7 +102,7 @@ def sanitizers(session: nox.Session) -> None:
     session.install("scikit-build-core>=1.0", "pybind11>=3.0", "cmeel-eigen>=3.4,<4")
     session.install(
         "numpy", "pytest", "scipy", "mpmath", "matplotlib", "xarray", "h5netcdf", "h5py", "tqdm",
-        "zarr", "google-crc32c", "threadpoolctl", "distributed", "shtab",
+        "zarr", "google-crc32c", "threadpoolctl", "distributed", "shtab", "nbformat",
     )  # fmt: skip
     session.install(
         "--no-build-isolation", "--no-deps", "--force-reinstall", ".", env={"CXXFLAGS": flags}

@@ -1,11 +1,16 @@
 """Sphinx configuration; builds without network: `sphinx-build -W --keep-going docs docs/_build`."""
 
+import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import nbformat
+from nbclient import NotebookClient
 from sphinx.application import Sphinx
 from sphinx.util import logging
+from traitlets.config import Config
 
 import hermiteflow
 
@@ -15,7 +20,7 @@ copyright = "2026, The hermiteflow developers"
 version = release = hermiteflow.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
@@ -26,6 +31,11 @@ myst_heading_anchors = 3
 math_eqref_format = "({number})"
 exclude_patterns = ["_build"]
 nitpicky = False
+
+nb_execution_mode = "off"  # `_executed` does it
+nb_output_stderr = "error"
+nb_merge_streams = True
+nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # the default loads from other hosts
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
@@ -69,6 +79,30 @@ def _plain_docstring(*event: Any) -> None:
             lines[i] = _plain(line)
 
 
+def _executed(app: Sphinx, name: str, source: list[str]) -> None:
+    """Execute a notebook that is about to be read; a cell that raises ends the build.
+
+    Its kernel is reached over Unix sockets, which need no network, not even the loopback device.
+    """
+    if Path(app.env.doc2path(name)).suffix != ".ipynb":
+        return
+    notebook = nbformat.reads(source[0], as_version=4)
+    with tempfile.TemporaryDirectory(prefix="hf") as folder:
+        sockets = {"transport": "ipc", "connection_file": str(Path(folder) / "kernel.json")}
+        client = NotebookClient(
+            notebook,
+            config=Config(KernelManager=sockets),
+            resources={"metadata": {"path": folder}},
+            timeout=600,
+            record_timing=False,
+            log=logging.getLogger(__name__),
+        )
+        inline = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+        client.execute(env={**os.environ, **inline, "IPYTHONDIR": folder})
+    source[0] = nbformat.writes(notebook)
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("source-read", _executed)
     app.connect("autodoc-process-docstring", _plain_docstring, priority=400)
     app.connect("builder-inited", _every_public_name_is_documented)
