@@ -14,17 +14,15 @@ from numpy.typing import ArrayLike
 from . import _checks, _core
 from ._arcsine import arcsine
 from ._checks import Array
-from ._display import Card, Shown, spread
+from ._display import Card
 from ._hessian import Hessian, hessian
-from .interactions import Interaction
-from .links import Link
-from .targets import Targets
+from ._model import TeacherStudent
 
 _KINDS = {"identity": 0, "equiangular": 1, "general": 2}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class CorrelationFlow(Shown):
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class CorrelationFlow(TeacherStudent):
     """Gradient flow on the sphere of the correlation loss (2), L = -E[f f*].
 
     Time unit: dw_i/dt = -grad L, without a factor; a loss counts all neurons, L is a sum over i.
@@ -60,95 +58,8 @@ class CorrelationFlow(Shown):
     array([[0.6912, 0.    ]])
     """
 
-    targets: Targets
-    link: Link
-    student: Link | None
-    second_layer: Array | None
-    target_weights: Array
-
-    def __init__(
-        self,
-        targets: Targets,
-        link: Link,
-        *,
-        student: Link | None = None,
-        second_layer: ArrayLike | None = None,
-        target_weights: ArrayLike | None = None,
-    ) -> None:
-        if not isinstance(targets, Targets):
-            raise TypeError(f"targets must be index vectors, got {_checks.describe(targets)}")
-        object.__setattr__(self, "targets", targets)
-        object.__setattr__(self, "link", link)
-        object.__setattr__(self, "student", student)
-        object.__setattr__(self, "interaction", Interaction(link, student))
-        if any(part.name == "sign" and part.named for part, _ in (student or link).parts):
-            raise ValueError(
-                "student must have a derivative, got a link with 'sign', whose gradient is zero "
-                "almost everywhere: no flow follows it; as the teacher's link it is welcome"
-            )
-        layer: Array | None = None
-        if second_layer is not None:
-            values = np.asarray(second_layer)
-            name = "second_layer"
-            layer = (
-                np.full(1, _checks.real(second_layer, name))
-                if values.ndim == 0
-                else _checks.array(second_layer, name, ("n",))
-            )
-            layer = _checks.frozen(layer.copy())
-        object.__setattr__(self, "second_layer", layer)
-        weights = np.ones(targets.k)
-        if target_weights is not None:
-            weights = _checks.array(target_weights, "target_weights", (targets.k,)).copy()
-        object.__setattr__(self, "target_weights", _checks.frozen(weights))
-
-    interaction: Interaction
-
-    def _content(self) -> tuple[object, ...]:
-        parts = (self.targets, self.interaction, self.second_layer, self.target_weights)
-        return _checks.content(parts)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, CorrelationFlow):
-            return NotImplemented
-        return self._content() == other._content()
-
-    def __hash__(self) -> int:
-        return hash(self._content())
-
     def _card(self) -> Card:
-        layer = self.second_layer
-        rows = (
-            ("targets", self.targets._card().line),
-            ("link", self.link._card().body),
-            ("student", "the same" if self.student is None else self.student._card().body),
-            ("interaction", self.interaction._card().body),
-            ("second layer a", "1" if layer is None else spread(layer)),
-            ("target weights b", spread(self.target_weights)),
-        )
-        return Card("CorrelationFlow on the sphere, L = -E[f f*]", rows)
-
-    def neurons(self, n: int) -> Array | None:
-        """Return a_i for n neurons, shape (n,), or None for ones."""
-        if self.second_layer is None:
-            return None
-        if self.second_layer.size == 1:
-            return np.full(n, self.second_layer[0])
-        if self.second_layer.size != n:
-            raise ValueError(
-                f"second_layer must have one entry for each of the n = {n} neurons, "
-                f"got {self.second_layer.size}"
-            )
-        return self.second_layer
-
-    def overlaps(self, W: ArrayLike, *, n_threads: int | None = None) -> Array:
-        """Return M = W V^T, shape (n, k), for weights W of shape (n, d)."""
-        weights, _ = _checks.unit_rows(W, "W", ("n", "d"))
-        return self._project(weights, n_threads)
-
-    def _project(self, weights: Array, n_threads: int | None) -> Array:
-        vectors = self.targets.vectors(weights.shape[1])
-        return _core.project_weights(weights, vectors, _checks.threads(n_threads))
+        return Card("CorrelationFlow on the sphere, L = -E[f f*]", self._rows())
 
     def loss(self, W: ArrayLike, *, n_threads: int | None = None) -> float:
         """Return the loss (2), -sum_ij a_i b_j psi(m_ij), for weights W of shape (n, d)."""
@@ -170,7 +81,7 @@ class CorrelationFlow(Shown):
         >>> flow.gradient([[0.6, 0.8]]).round(4)
         array([[-0.6912,  0.5184]])
         """
-        weights, _ = _checks.unit_rows(W, "W", ("n", "d"))
+        weights = self._weights(W)
         vectors = self.targets.vectors(weights.shape[1])
         layer = self.neurons(weights.shape[0])
         count = _checks.threads(n_threads)
