@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from . import _core, exact
 from ._core import build_info
 from ._hessian import Hessian
+from ._squared_hessian import SquaredHessian
 from .archive import load
 from .driver import solve
 from .ensembles import Ensemble, Histogram, solve_ensemble
@@ -31,7 +32,13 @@ from .landscape import (
 )
 from .links import Link, hermite, link, polynomial
 from .solution import Solution, SolveWarning, Status
-from .starts import random_index_vectors, random_overlaps, random_weights
+from .squared import SquaredFlow
+from .starts import (
+    random_index_vectors,
+    random_order_parameters,
+    random_overlaps,
+    random_weights,
+)
 from .sweeps import SweepError, sweep
 from .targets import Equiangular, IndexVectors, Orthonormal, Targets
 
@@ -73,6 +80,8 @@ __all__ = [
     "Orthonormal",
     "Solution",
     "SolveWarning",
+    "SquaredFlow",
+    "SquaredHessian",
     "Status",
     "SweepError",
     "Targets",
@@ -92,6 +101,7 @@ __all__ = [
     "nearest_index",
     "polynomial",
     "random_index_vectors",
+    "random_order_parameters",
     "random_overlaps",
     "random_weights",
     "solve",

@@ -1,4 +1,4 @@
-"""Random starts, exactly in law at any dimension: docs/mathematics (6). Knows targets."""
+"""Random starts, exactly in law at any dimension: docs/mathematics (6), (14). Knows targets."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ Seed = int | SeedSequence | Generator | None
 
 #: Largest dimension that is drawn.
 MAX_DIMENSION = 10**18
+#: Streams of the neurons of `random_order_parameters`, apart from those of sweeps.
+_ORDER_PARAMETERS = 19793
 _log = logging.getLogger("hermiteflow")
 
 
@@ -110,6 +112,74 @@ def random_overlaps(
     key = stream_key(seed, "random_overlaps")
     factor = None if targets.structure == "identity" else targets.factor
     return _core.draw_overlaps(key, 0, n, targets.k, factor, float(d), _checks.threads(n_threads))
+
+
+def random_order_parameters(
+    targets: Targets, *, n: int, d: int, seed: Seed = None, n_threads: int | None = None
+) -> tuple[Array, Array]:
+    """Return M = W V^T and Q = W W^T of n neurons uniform on the sphere of R^d, exactly in law.
+
+    Jointly so, at any d: a triangular (Bartlett) factor of n (n + 1) / 2 random numbers stands in
+    for the part of W outside span(V), and Q comes from one product. For d < n + rank(G) Q is
+    singular. Neuron i depends on the seed and on i alone, up to rounding, not on n.
+
+    Parameters
+    ----------
+    targets : Targets
+        The index vectors.
+    n, d : int
+        Number of neurons; dimension, at least the rank of the targets, up to 1e18.
+    seed : int, SeedSequence, Generator or None
+        None draws entropy, and logs it (logger "hermiteflow", level INFO).
+    n_threads : int, optional
+        Threads of the product.
+
+    Returns
+    -------
+    M : Array (n, k)
+    Q : Array (n, n)
+        Symmetric, its diagonal exactly 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, what was expected and what came.
+
+    References
+    ----------
+    docs/mathematics (6), (14).
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> M, Q = hf.random_order_parameters(hf.Orthonormal(k=3), n=5, d=10**12, seed=0)
+    >>> M.shape, Q.shape, float(Q[0, 0])
+    ((5, 3), (5, 5), 1.0)
+    """
+    if not isinstance(targets, Targets):
+        raise TypeError(f"targets must be index vectors, got {_checks.describe(targets)}")
+    n = _checks.integer(n, "n")
+    d = _checks.integer(d, "d", high=MAX_DIMENSION)
+    targets.check_dimension(d)
+    threads = _checks.threads(n_threads)
+    root = root_of(seed, "random_order_parameters")
+    rank = targets.rank
+    freedom = d - rank
+    # rows (z_i, y_i): the Gram matrix of y is Wishart, so a triangular factor of it will do
+    rows = np.zeros((n, rank + min(n, freedom)))
+    for i in range(n):
+        generator = np.random.default_rng(stream(root, _ORDER_PARAMETERS, i))
+        row = rows[i, : rank + min(i + 1, freedom)]
+        row[:] = generator.standard_normal(row.size)
+        if i < freedom:
+            row[-1] = np.sqrt(generator.chisquare(float(freedom - i)))
+        row /= np.sqrt(row @ row)
+    inside = np.ascontiguousarray(rows[:, :rank])
+    M = _core.project_weights(inside, np.ascontiguousarray(targets.factor), threads)
+    Q = _core.project_weights(rows, rows, threads)
+    Q = 0.5 * (Q + Q.T)
+    np.fill_diagonal(Q, 1.0)
+    return M, Q
 
 
 def random_weights(*, n: int, d: int, seed: Seed = None, n_threads: int | None = None) -> Array:

@@ -1,0 +1,135 @@
+"""The Hessian of the squared loss on a product of spheres, (16), and the kind of a fixed point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import _checks
+from ._checks import Array
+from ._hessian import ZERO, distinct, kind_of
+
+#: Largest n (d - 1): a dense matrix of 512 MB.
+MAX_SIZE = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class SquaredHessian:
+    """The Riemannian Hessian of the squared loss (9) of all neurons, on their tangent spaces.
+
+    Parameters
+    ----------
+    matrix : (n (d - 1), n (d - 1))
+        In the coordinates of `basis`, neuron after neuron.
+    basis : (n, d, d - 1)
+        For each neuron orthonormal columns that are orthogonal to w_i: a step of coordinates y_i
+        is z_i = basis[i] @ y_i.
+    eigenvalues : (n (d - 1),)
+        Ascending.
+    scale : float
+        Size of the terms: eigenvalues below 1e-9 of it count as zero.
+
+    References
+    ----------
+    docs/mathematics (16).
+    """
+
+    matrix: Array
+    basis: Array
+    eigenvalues: Array
+    scale: float
+
+    @property
+    def distinct(self) -> tuple[tuple[float, int], ...]:
+        """Distinct `eigenvalues`, ascending, with their multiplicities."""
+        return distinct(self.eigenvalues, np.ones(self.eigenvalues.size, dtype=int), self.scale)
+
+    @property
+    def morse_index(self) -> int:
+        """Number of negative `eigenvalues`."""
+        return int(np.count_nonzero(self.eigenvalues < -ZERO * self.scale))
+
+    @property
+    def kind(self) -> str:
+        """Either "minimum", "saddle", "maximum" or "degenerate"."""
+        low, high = float(self.eigenvalues[0]), float(self.eigenvalues[-1])
+        return kind_of(low, high, ZERO * self.scale)
+
+    def __repr__(self) -> str:
+        groups = self.distinct
+        shown = [f"{value:.6g} x {count}" for value, count in groups[:4]]
+        more = f", ... {len(groups)} distinct" if len(groups) > 4 else ""
+        return f"SquaredHessian({self.kind}, {', '.join(shown)}{more})"
+
+
+def squared_hessian(
+    W: Array,
+    V: Array,
+    rho: Array,
+    first: Array,
+    outer: Array,
+    pairs: Array,
+    teacher: Array,
+    students: Array,
+) -> SquaredHessian:
+    """Return the Hessian at unit weights W (n, d) with index vectors V (k, d).
+
+    Parameters
+    ----------
+    W, V : Array
+        Weights and index vectors.
+    rho : Array (n,)
+        Of (10).
+    first : Array (n, n)
+        C of (10): a_i a_l psi_ss'(Q_il), 0 on the diagonal.
+    outer, pairs : Array (n, k), (n, n)
+        a_i b_j and a_i a_l.
+    teacher, students : Array (n, k), (n, n)
+        psi''(M_ij) and psi_ss''(Q_il); the diagonal is not read.
+    """
+    n, d = W.shape
+    size = n * (d - 1)
+    if d < 2 or size > MAX_SIZE:
+        raise ValueError(
+            f"W must have shape (n, d) with d >= 2 and n (d - 1) <= {MAX_SIZE}, got {W.shape}"
+        )
+    # where two vectors are parallel, (z . v) vanishes for every tangent z, whatever psi'' is there
+    with_teacher = outer * _without_poles(teacher, W @ V.T)
+    among = pairs * _without_poles(students, W @ W.T)
+    np.fill_diagonal(among, 0.0)
+    if not all(np.isfinite(part).all() for part in (rho, first, with_teacher, among)):
+        raise ValueError("psi' and psi'' must be finite at W, got inf: there is no Hessian")
+    basis = np.stack([_tangent(w) for w in W])
+    on_teacher = np.einsum("idp,jd->ijp", basis, V)
+    on_students = np.einsum("idp,ld->ilp", basis, W)
+    blocks = np.empty((n, d - 1, n, d - 1))
+    for i in range(n):
+        for j in range(i):
+            block = first[i, j] * (basis[i].T @ basis[j])
+            block += among[i, j] * np.outer(on_students[i, j], on_students[j, i])
+            blocks[i, :, j], blocks[j, :, i] = block, block.T
+        block = rho[i] * np.eye(d - 1)
+        block -= (on_teacher[i].T * with_teacher[i]) @ on_teacher[i]
+        block += (on_students[i].T * among[i]) @ on_students[i]
+        blocks[i, :, i] = 0.5 * (block + block.T)
+    matrix = blocks.reshape(size, size)
+    eigenvalues = np.asarray(np.linalg.eigvalsh(matrix), dtype=np.float64)
+    terms = (rho, first, with_teacher, among, eigenvalues)
+    scale = max(1e-300, *(float(np.max(np.abs(part))) for part in terms))
+    frozen = _checks.frozen
+    return SquaredHessian(frozen(matrix), frozen(basis), frozen(eigenvalues), scale)
+
+
+def _without_poles(second: Array, overlaps: Array) -> Array:
+    poles = ~np.isfinite(second) & (np.abs(overlaps) > 1.0 - 1e-9)
+    return np.where(poles, 0.0, second)
+
+
+def _tangent(w: Array) -> Array:
+    """Return orthonormal columns (d, d - 1) orthogonal to w: a reflection takes e_d to w."""
+    axis = w / np.linalg.norm(w)
+    axis[-1] += np.copysign(1.0, axis[-1])
+    axis /= np.linalg.norm(axis)
+    reflection = np.eye(w.size) - 2.0 * np.outer(axis, axis)
+    return np.ascontiguousarray(reflection[:, :-1])

@@ -1,0 +1,379 @@
+"""The squared loss and its flow: on the sphere, (9) and (10), or with weights of any norm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import _checks, _core
+from ._checks import Array
+from ._correlators import Correlator
+from ._display import Card
+from ._model import TeacherStudent
+from ._order_parameters import check_order_parameters, check_tail
+from ._squared_hessian import SquaredHessian, squared_hessian
+from .interactions import Interaction
+from .links import Link
+from .targets import Targets
+
+#: Loss, gradient and field refuse truncated series whose bound is above this share of psi'.
+SERIES_TOLERANCE = 1e-8
+
+
+class _Pull(NamedTuple):
+    """dw_i/dt = sum_j D_ij v_j - sum_l C_il w_l - s_i w_i."""
+
+    D: Array
+    C: Array
+    s: Array
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class SquaredFlow(TeacherStudent):
+    """Gradient flow of the squared loss (9), L = E[(f - f*)^2] / 2: mind the factor 1/2.
+
+    Time unit: dw_i/dt = -grad L, the Riemannian gradient of (9) itself: no factor 1/n, no learning
+    rate. Neurons are coupled; M = W V^T and Q = W W^T obey (10), closed without d.
+
+    Parameters
+    ----------
+    targets : Targets
+        Index vectors v_1..v_k.
+    link : Link
+        The teacher's link sigma*.
+    student : Link, optional
+        The student's link sigma; the same by default. It must have a derivative.
+    second_layer : float or array_like (n,), optional
+        a_i; ones by default. Where they start, with `train_second_layer`.
+    target_weights : array_like (k,), optional
+        b_j; ones by default.
+    constrained : bool
+        Unit weights (default), or weights that move freely in R^d. A link is a function of x, so
+        with free weights it must be a sum of polynomials, "relu" and "erf" (the teacher's may hold
+        "sign"), which have averages in closed form at any norm.
+    train_second_layer : bool
+        Let a flow too, da_i/dt = -dL/da_i.
+
+    Attributes
+    ----------
+    interaction, student_interaction, teacher_interaction : Interaction
+        psi of student and teacher, psi_ss of two students, psi_tt of two teachers, (1).
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what was expected and what came.
+
+    References
+    ----------
+    docs/mathematics (9), (10), (15).
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> flow = hf.SquaredFlow(hf.Orthonormal(k=2), hf.hermite(3))
+    >>> M, Q = [[0.6, 0.0], [0.0, 0.8]], [[1.0, 0.0], [0.0, 1.0]]
+    >>> round(flow.loss_of(M, Q), 3)  # 1 + 1 - 0.6^3 - 0.8^3
+    1.272
+    >>> dM, dQ = flow.field(M, Q)
+    >>> dM.round(4)  # 3 m^2 (1 - m^2)
+    array([[0.6912, 0.    ],
+           [0.    , 0.6912]])
+    """
+
+    constrained: bool
+    train_second_layer: bool
+    student_interaction: Interaction
+    teacher_interaction: Interaction
+
+    def __init__(
+        self,
+        targets: Targets,
+        link: Link,
+        *,
+        student: Link | None = None,
+        second_layer: ArrayLike | None = None,
+        target_weights: ArrayLike | None = None,
+        constrained: bool = True,
+        train_second_layer: bool = False,
+    ) -> None:
+        super().__init__(
+            targets,
+            link,
+            student=student,
+            second_layer=second_layer,
+            target_weights=target_weights,
+        )
+        trained = _checks.flag(train_second_layer, "train_second_layer")
+        object.__setattr__(self, "constrained", _checks.flag(constrained, "constrained"))
+        object.__setattr__(self, "train_second_layer", trained)
+        object.__setattr__(self, "student_interaction", Interaction(student or link))
+        object.__setattr__(self, "teacher_interaction", Interaction(link))
+        if not self.constrained:
+            _ = self._correlators  # refuses links without closed forms
+
+    def _content(self) -> tuple[object, ...]:
+        return (*super()._content(), self.constrained, self.train_second_layer)
+
+    def _card(self) -> Card:
+        where = "on the sphere" if self.constrained else "in R^d"
+        rows = [
+            *self._rows(),
+            ("student psi_ss", self.student_interaction._card().body),
+            ("trains", "W and a" if self.train_second_layer else "W"),
+        ]
+        return Card(f"SquaredFlow {where}, L = E[(f - f*)^2] / 2", tuple(rows))
+
+    @cached_property
+    def _correlators(self) -> tuple[Correlator, Correlator]:
+        """Student with teacher, and student with student, at any norm."""
+        student = self.student or self.link
+        return Correlator(student, self.link), Correlator(student, student)
+
+    # -------------------------------------------------------------- arguments
+
+    def _weights(self, W: ArrayLike) -> Array:
+        if self.constrained:
+            return super()._weights(W)
+        return _checks.array(W, "W", ("n", "d"))
+
+    def _layer(self, n: int, second_layer: ArrayLike | None) -> Array:
+        if second_layer is not None:
+            return _checks.array(second_layer, "second_layer", (n,))
+        layer = self.neurons(n)
+        return np.ones(n) if layer is None else layer
+
+    def _order_parameters(self, M: ArrayLike, Q: ArrayLike) -> tuple[Array, Array]:
+        free = not self.constrained
+        positive = free and self._correlators[0].needs_norm[0]
+        return check_order_parameters(M, Q, self.targets.k, unit=not free, positive=positive)
+
+    def check_series(self, rtol: float = SERIES_TOLERANCE) -> None:
+        """Refuse truncated series of psi' and psi_ss' whose bounds are above a tolerance.
+
+        Loss, gradient and field call it with 1e-8, a solver with its own tolerance.
+
+        Parameters
+        ----------
+        rtol : float
+            Relative to the largest coefficient of each series; 1e-13 at least.
+
+        Raises
+        ------
+        ValueError
+            Naming the series, its bound, and what helps.
+
+        References
+        ----------
+        docs/mathematics, section 2.
+        """
+        student = self.student or self.link
+        if self.constrained:  # closed forms otherwise
+            degree = min(self.link.degree, student.degree)
+            check_tail("link and student", "psi'", self.interaction, degree, rtol)
+            check_tail("student", "psi_ss'", self.student_interaction, student.degree, rtol)
+
+    # -------------------------------------------------------------- overlaps and loss
+
+    def student_overlaps(self, W: ArrayLike, *, n_threads: int | None = None) -> Array:
+        """Return Q = W W^T, shape (n, n), for weights W of shape (n, d).
+
+        Its diagonal is 1 where weights are constrained.
+        """
+        weights = self._weights(W)
+        products = _core.project_weights(weights, weights, _checks.threads(n_threads))
+        products = 0.5 * (products + products.T)
+        if self.constrained:
+            np.fill_diagonal(products, 1.0)
+        return products
+
+    def loss(
+        self, W: ArrayLike, second_layer: ArrayLike | None = None, *, n_threads: int | None = None
+    ) -> float:
+        """Return the loss (9), E[(f - f*)^2] / 2, for weights W of shape (n, d).
+
+        Its three sums cancel where student and teacher agree: right to 1e-15 of their size.
+
+        Parameters
+        ----------
+        W : array_like (n, d)
+            Weights, of unit norm where they are constrained.
+        second_layer : array_like (n,), optional
+            a, the flow's own by default.
+        n_threads : int, optional
+            Threads of the products.
+        """
+        M = self.overlaps(W, n_threads=n_threads)
+        return self.loss_of(M, self.student_overlaps(W, n_threads=n_threads), second_layer)
+
+    def loss_of(self, M: ArrayLike, Q: ArrayLike, second_layer: ArrayLike | None = None) -> float:
+        """Return the loss (9), E[(f - f*)^2] / 2, for order parameters.
+
+        Parameters
+        ----------
+        M : array_like (n, k)
+            Overlaps W V^T.
+        Q : array_like (n, n)
+            W W^T, symmetric, with a unit diagonal where weights are constrained.
+        second_layer : array_like (n,), optional
+            a, the flow's own by default.
+
+        Raises
+        ------
+        ValueError
+            For other shapes or norms, and for truncated series.
+        """
+        M, Q = self._order_parameters(M, Q)
+        self.check_series()
+        psi_tt, degree = self.teacher_interaction, self.link.degree
+        # values need one power of the degree less than slopes
+        check_tail("link", "psi_tt", psi_tt, degree, SERIES_TOLERANCE, 1.0 / (degree + 1))
+        a, b = self._layer(M.shape[0], second_layer), self.target_weights
+        teacher, students = self._values(M, Q)
+        constant = b @ psi_tt(self.targets.gram) @ b
+        return float(0.5 * (a @ students @ a) - a @ teacher @ b + 0.5 * constant)
+
+    def _values(self, M: Array, Q: Array) -> tuple[Array, Array]:
+        """E[sigma(w_i.x) sigma*(v_j.x)], (n, k), and E[sigma(w_i.x) sigma(w_l.x)], (n, n)."""
+        if self.constrained:
+            return self.interaction(M), self.student_interaction(Q)
+        norms, (teacher, students) = np.diag(Q), self._correlators
+        return (
+            teacher(norms[:, None], M, 1.0).value,
+            students(norms[:, None], Q, norms).value,
+        )
+
+    # -------------------------------------------------------------- flow
+
+    def _pull(self, M: Array, Q: Array, a: Array) -> _Pull:
+        b = self.target_weights
+        outer, pairs = a[:, None] * b, a[:, None] * a
+        if self.constrained:
+            D = outer * self.interaction.derivative(M)
+            C = pairs * self.student_interaction.derivative(Q)
+            np.fill_diagonal(C, 0.0)
+            return _Pull(D, C, (D * M).sum(axis=1) - (C * Q).sum(axis=1))
+        norms, (teacher, students) = np.diag(Q), self._correlators
+        with_teacher = teacher(norms[:, None], M, 1.0)
+        # l = i too: 2 d11 + d12 is the slope of E[sigma(w.x)^2] in |w|^2
+        among = students(norms[:, None], Q, norms)
+        s = 2.0 * ((pairs * among.d11).sum(axis=1) - (outer * with_teacher.d11).sum(axis=1))
+        return _Pull(outer * with_teacher.d12, pairs * among.d12, s)
+
+    def gradient(
+        self, W: ArrayLike, second_layer: ArrayLike | None = None, *, n_threads: int | None = None
+    ) -> Array:
+        """Return the gradient (n, d) of the loss (9) in W: Riemannian where W is constrained.
+
+        Parameters
+        ----------
+        W : array_like (n, d)
+            Weights, of unit norm where they are constrained.
+        second_layer : array_like (n,), optional
+            a, the flow's own by default.
+        n_threads : int, optional
+            Threads of the products W V^T and W W^T.
+
+        Examples
+        --------
+        >>> import hermiteflow as hf
+        >>> flow = hf.SquaredFlow(hf.Orthonormal(k=1), hf.hermite(3))
+        >>> flow.gradient([[0.6, 0.8]]).round(4)  # of 1 - u^3: as for the correlation loss
+        array([[-0.6912,  0.5184]])
+        """
+        weights = self._weights(W)
+        M = self._project(weights, n_threads)
+        M, Q = self._order_parameters(M, self.student_overlaps(weights, n_threads=n_threads))
+        self.check_series()
+        D, C, s = self._pull(M, Q, self._layer(M.shape[0], second_layer))
+        pull = D @ self.targets.vectors(weights.shape[1])
+        return np.asarray(C @ weights + s[:, None] * weights - pull)
+
+    def field(
+        self, M: ArrayLike, Q: ArrayLike, second_layer: ArrayLike | None = None
+    ) -> tuple[Array, ...]:
+        """Return the right-hand side of (10), or of its like for weights of any norm.
+
+        Parameters
+        ----------
+        M : array_like (n, k)
+            Overlaps W V^T.
+        Q : array_like (n, n)
+            W W^T, symmetric, with a unit diagonal where weights are constrained.
+        second_layer : array_like (n,), optional
+            a, the flow's own by default.
+
+        Returns
+        -------
+        tuple of Array
+            (dM/dt, dQ/dt), of shapes (n, k) and (n, n); with `train_second_layer` da/dt, (n,),
+            too.
+
+        Raises
+        ------
+        ValueError
+            For other shapes or norms, and for truncated series.
+
+        References
+        ----------
+        docs/mathematics (10), (15).
+        """
+        M, Q = self._order_parameters(M, Q)
+        self.check_series()
+        a = self._layer(M.shape[0], second_layer)
+        D, C, s = self._pull(M, Q, a)
+        dM = D @ self.targets.gram - C @ M - s[:, None] * M
+        half = D @ M.T - C @ Q - s[:, None] * Q
+        if not self.train_second_layer:
+            return dM, half + half.T
+        teacher, students = self._values(M, Q)
+        return dM, half + half.T, teacher @ self.target_weights - students @ a
+
+    def hessian(self, W: ArrayLike) -> SquaredHessian:
+        """Return the Riemannian Hessian of the loss (9) on the product of n spheres at W, (n, d).
+
+        Dense: (n (d - 1))^2 numbers, for small n and d. Away from fixed points its eigenvalues are
+        those of the second derivative along geodesics.
+
+        Raises
+        ------
+        ValueError
+            If weights are free or the second layer is trained; if psi' or psi'' is infinite.
+
+        References
+        ----------
+        docs/mathematics (16).
+
+        Examples
+        --------
+        >>> import numpy as np, hermiteflow as hf
+        >>> flow = hf.SquaredFlow(hf.Orthonormal(k=2), hf.hermite(3))
+        >>> flow.hessian(np.eye(2, 4))  # at the teacher: psi'(1) = 3
+        SquaredHessian(minimum, 3 x 6)
+        """
+        if not self.constrained or self.train_second_layer:
+            raise ValueError(
+                "the Hessian needs constrained=True and train_second_layer=False, got "
+                f"constrained={self.constrained}, train_second_layer={self.train_second_layer}"
+            )
+        weights = self._weights(W)
+        M = self._project(weights, None)
+        M, Q = self._order_parameters(M, self.student_overlaps(weights))
+        self.check_series()
+        a = self._layer(M.shape[0], None)
+        outer, pairs = a[:, None] * self.target_weights, a[:, None] * a
+        _, C, rho = self._pull(M, Q, a)
+        return squared_hessian(
+            weights,
+            self.targets.vectors(weights.shape[1]),
+            rho,
+            C,
+            outer,
+            pairs,
+            self.interaction.derivative(M, order=2),
+            self.student_interaction.derivative(Q, order=2),
+        )
