@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _checks
 from ._checks import Array
@@ -20,13 +21,18 @@ class SquaredHessian:
 
     Parameters
     ----------
-    matrix : (n (d - 1), n (d - 1))
-        In the coordinates of `basis`, neuron after neuron.
-    basis : (n, d, d - 1)
+    matrix : (n (r - 1), n (r - 1))
+        In the coordinates of `basis`, neuron after neuron; r = d, or the dimension of the span of
+        all weights and index vectors where only order parameters are known.
+    basis : (n, r, r - 1)
         For each neuron orthonormal columns that are orthogonal to w_i: a step of coordinates y_i
         is z_i = basis[i] @ y_i.
-    eigenvalues : (n (d - 1),)
-        Ascending.
+    eigenvalues : (n (r - 1),)
+        Ascending, of `matrix`.
+    outside_eigenvalues : (n,)
+        For steps orthogonal to the span, ascending.
+    outside_count : int or None
+        How often each of the latter occurs, d - r; None for "at least once": d was not given.
     scale : float
         Size of the terms: eigenvalues below 1e-9 of it count as zero.
 
@@ -38,29 +44,59 @@ class SquaredHessian:
     matrix: Array
     basis: Array
     eigenvalues: Array
+    outside_eigenvalues: Array
+    outside_count: int | None
     scale: float
 
     @property
+    def _counted(self) -> tuple[Array, NDArray[np.int64]]:
+        outer = self.outside_eigenvalues
+        times = 1 if self.outside_count is None else self.outside_count
+        counts = np.repeat([1, times], [self.eigenvalues.size, outer.size]).astype(np.int64)
+        return np.concatenate([self.eigenvalues, outer])[counts > 0], counts[counts > 0]
+
+    @property
     def distinct(self) -> tuple[tuple[float, int], ...]:
-        """Distinct `eigenvalues`, ascending, with their multiplicities."""
-        return distinct(self.eigenvalues, np.ones(self.eigenvalues.size, dtype=int), self.scale)
+        """Distinct eigenvalues, ascending, with multiplicities (least ones without d)."""
+        return distinct(*self._counted, self.scale)
 
     @property
     def morse_index(self) -> int:
-        """Number of negative `eigenvalues`."""
-        return int(np.count_nonzero(self.eigenvalues < -ZERO * self.scale))
+        """Number of negative eigenvalues (at least so many without d)."""
+        values, counts = self._counted
+        return int(np.sum(counts[values < -ZERO * self.scale]))
 
     @property
     def kind(self) -> str:
         """Either "minimum", "saddle", "maximum" or "degenerate"."""
-        low, high = float(self.eigenvalues[0]), float(self.eigenvalues[-1])
+        values, _ = self._counted
+        low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
         return kind_of(low, high, ZERO * self.scale)
 
     def __repr__(self) -> str:
         groups = self.distinct
         shown = [f"{value:.6g} x {count}" for value, count in groups[:4]]
         more = f", ... {len(groups)} distinct" if len(groups) > 4 else ""
-        return f"SquaredHessian({self.kind}, {', '.join(shown)}{more})"
+        least = ", d not given" if self.outside_count is None else ""
+        return f"SquaredHessian({self.kind}, {', '.join(shown) or 'none'}{more}{least})"
+
+
+def coordinates(M: Array, Q: Array, G: Array, d: int | None) -> tuple[Array, Array]:
+    """Return weights (n, r) and index vectors (k, r) with these inner products, r <= d."""
+    n = M.shape[0]
+    values, vectors = np.linalg.eigh(np.block([[Q, M], [M.T, G]]))
+    r = int(np.count_nonzero(values > 1e-13 * values.size * values[-1]))
+    if d is not None:
+        r = min(r, d)
+    beyond = values[:-r]
+    if np.any(np.abs(beyond) > 1e-8 * values[-1]):
+        space = "any dimension" if d is None else f"dimension {d}"
+        raise ValueError(
+            f"M and Q must be inner products of vectors in {space}, got a joint Gram matrix with "
+            f"an eigenvalue {beyond[np.argmax(np.abs(beyond))]:.3g} too many"
+        )
+    rows = vectors[:, -r:] * np.sqrt(values[-r:])
+    return rows[:n] / np.linalg.norm(rows[:n], axis=1, keepdims=True), rows[n:]
 
 
 def squared_hessian(
@@ -72,6 +108,7 @@ def squared_hessian(
     pairs: Array,
     teacher: Array,
     students: Array,
+    outside_count: int | None,
 ) -> SquaredHessian:
     """Return the Hessian at unit weights W (n, d) with index vectors V (k, d).
 
@@ -87,12 +124,15 @@ def squared_hessian(
         a_i b_j and a_i a_l.
     teacher, students : Array (n, k), (n, n)
         psi''(M_ij) and psi_ss''(Q_il); the diagonal is not read.
+    outside_count : int or None
+        Dimensions that these coordinates leave out, None for an unknown number.
     """
     n, d = W.shape
     size = n * (d - 1)
-    if d < 2 or size > MAX_SIZE:
+    if size > MAX_SIZE:
         raise ValueError(
-            f"W must have shape (n, d) with d >= 2 and n (d - 1) <= {MAX_SIZE}, got {W.shape}"
+            f"n (r - 1) must be at most {MAX_SIZE} for a dense Hessian of n neurons, r coordinates "
+            f"each, got {n} x {d - 1}"
         )
     # where two vectors are parallel, (z . v) vanishes for every tangent z, whatever psi'' is there
     with_teacher = outer * _without_poles(teacher, W @ V.T)
@@ -115,10 +155,13 @@ def squared_hessian(
         blocks[i, :, i] = 0.5 * (block + block.T)
     matrix = blocks.reshape(size, size)
     eigenvalues = np.asarray(np.linalg.eigvalsh(matrix), dtype=np.float64)
+    outside = np.zeros(0)
+    if outside_count != 0:
+        outside = np.asarray(np.linalg.eigvalsh(first + np.diag(rho)), dtype=np.float64)
     terms = (rho, first, with_teacher, among, eigenvalues)
-    scale = max(1e-300, *(float(np.max(np.abs(part))) for part in terms))
-    frozen = _checks.frozen
-    return SquaredHessian(frozen(matrix), frozen(basis), frozen(eigenvalues), scale)
+    scale = max(1e-300, *(float(np.max(np.abs(part), initial=0.0)) for part in terms))
+    matrix, basis, eigenvalues, outside = map(_checks.frozen, (matrix, basis, eigenvalues, outside))
+    return SquaredHessian(matrix, basis, eigenvalues, outside, outside_count, scale)
 
 
 def _without_poles(second: Array, overlaps: Array) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,21 +14,14 @@ from ._correlators import Correlator
 from ._display import Card
 from ._model import TeacherStudent
 from ._order_parameters import check_order_parameters, check_tail
-from ._squared_hessian import SquaredHessian, squared_hessian
+from ._pull import Pull, pull_of_free, pull_on_sphere
+from ._squared_hessian import SquaredHessian, coordinates, squared_hessian
 from .interactions import Interaction
 from .links import Link
 from .targets import Targets
 
 #: Loss, gradient and field refuse truncated series whose bound is above this share of psi'.
 SERIES_TOLERANCE = 1e-8
-
-
-class _Pull(NamedTuple):
-    """dw_i/dt = sum_j D_ij v_j - sum_l C_il w_l - s_i w_i."""
-
-    D: Array
-    C: Array
-    s: Array
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -249,20 +241,11 @@ class SquaredFlow(TeacherStudent):
 
     # -------------------------------------------------------------- flow
 
-    def _pull(self, M: Array, Q: Array, a: Array) -> _Pull:
+    def _pull(self, M: Array, Q: Array, a: Array) -> Pull:
         b = self.target_weights
-        outer, pairs = a[:, None] * b, a[:, None] * a
         if self.constrained:
-            D = outer * self.interaction.derivative(M)
-            C = pairs * self.student_interaction.derivative(Q)
-            np.fill_diagonal(C, 0.0)
-            return _Pull(D, C, (D * M).sum(axis=1) - (C * Q).sum(axis=1))
-        norms, (teacher, students) = np.diag(Q), self._correlators
-        with_teacher = teacher(norms[:, None], M, 1.0)
-        # l = i too: 2 d11 + d12 is the slope of E[sigma(w.x)^2] in |w|^2
-        among = students(norms[:, None], Q, norms)
-        s = 2.0 * ((pairs * among.d11).sum(axis=1) - (outer * with_teacher.d11).sum(axis=1))
-        return _Pull(outer * with_teacher.d12, pairs * among.d12, s)
+            return pull_on_sphere(self.interaction, self.student_interaction, M, Q, a, b)
+        return pull_of_free(*self._correlators, M, Q, a, b)
 
     def gradient(
         self, W: ArrayLike, second_layer: ArrayLike | None = None, *, n_threads: int | None = None
@@ -355,25 +338,58 @@ class SquaredFlow(TeacherStudent):
         >>> flow.hessian(np.eye(2, 4))  # at the teacher: psi'(1) = 3
         SquaredHessian(minimum, 3 x 6)
         """
+        weights = self._weights(W)
+        M = self._project(weights, None)
+        vectors = self.targets.vectors(weights.shape[1])
+        return self._hessian(M, self.student_overlaps(weights), weights, vectors, 0)
+
+    def hessian_of(self, M: ArrayLike, Q: ArrayLike, d: int | None = None) -> SquaredHessian:
+        """Return the Hessian (16) for order parameters, at any d.
+
+        Steps in the span of all weights and index vectors, of dimension r <= n + k, give
+        n (r - 1) eigenvalues; steps outside of it give n more, each d - r times.
+
+        Parameters
+        ----------
+        M : array_like (n, k)
+            Overlaps W V^T.
+        Q : array_like (n, n)
+            W W^T, symmetric, with a unit diagonal.
+        d : int, optional
+            Input dimension; by default any above r.
+
+        Raises
+        ------
+        ValueError
+            As `hessian`; and if no vectors in R^d have these inner products.
+
+        Examples
+        --------
+        >>> import numpy as np, hermiteflow as hf
+        >>> flow = hf.SquaredFlow(hf.Orthonormal(k=2), hf.hermite(3))
+        >>> flow.hessian_of(np.eye(2), np.eye(2), d=10**6)
+        SquaredHessian(minimum, 3 x 1999998)
+        """
+        M, Q = self._order_parameters(M, Q)
+        if d is not None:
+            d = _checks.integer(d, "d")
+            self.targets.check_dimension(d)
+        W, V = coordinates(M, Q, self.targets.gram, d)
+        return self._hessian(M, Q, W, V, None if d is None else d - W.shape[1])
+
+    def _hessian(
+        self, M: Array, Q: Array, W: Array, V: Array, outside: int | None
+    ) -> SquaredHessian:
         if not self.constrained or self.train_second_layer:
             raise ValueError(
                 "the Hessian needs constrained=True and train_second_layer=False, got "
                 f"constrained={self.constrained}, train_second_layer={self.train_second_layer}"
             )
-        weights = self._weights(W)
-        M = self._project(weights, None)
-        M, Q = self._order_parameters(M, self.student_overlaps(weights))
+        M, Q = self._order_parameters(M, Q)
         self.check_series()
         a = self._layer(M.shape[0], None)
         outer, pairs = a[:, None] * self.target_weights, a[:, None] * a
         _, C, rho = self._pull(M, Q, a)
-        return squared_hessian(
-            weights,
-            self.targets.vectors(weights.shape[1]),
-            rho,
-            C,
-            outer,
-            pairs,
-            self.interaction.derivative(M, order=2),
-            self.student_interaction.derivative(Q, order=2),
-        )
+        teacher = self.interaction.derivative(M, order=2)
+        students = self.student_interaction.derivative(Q, order=2)
+        return squared_hessian(W, V, rho, C, outer, pairs, teacher, students, outside)
