@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -130,7 +131,7 @@ def test_parallel_and_nearly_parallel_vectors(s: str, t: str) -> None:
         for gap in (0.0, 1e-12, 1e-6, 1e-2):
             q12 = sign * root * (1.0 - gap)
             got = averages(q11, q12, q22)
-            expected = pair_average(FUNCTIONS[s], FUNCTIONS[t], q11, q12, q22)
+            expected = pair_average(FUNCTIONS[s], FUNCTIONS[t], q11, q12, q22, halvings=30)
             close(got.value, expected, 1e-11, 1e-12)
             assert np.isfinite(got).all()
     # |q12| one rounding above the root counts as equal
@@ -140,8 +141,6 @@ def test_parallel_and_nearly_parallel_vectors(s: str, t: str) -> None:
 @pytest.mark.parametrize("gap", [1e-10, 1e-7, 1e-4])
 def test_slopes_of_two_relus_near_parallel(gap: float) -> None:
     """Against exact rational determinants: what doubles allow is sqrt(rounding of det)."""
-    from fractions import Fraction
-
     q11, q22 = 1.5, 0.375  # sqrt(q11 q22) = 3/4
     for sign in (1.0, -1.0):
         q12 = sign * 0.75 * (1.0 - gap)
@@ -158,7 +157,7 @@ def test_small_norms(s: str, t: str) -> None:
     for q in ((1e-12, 4e-7, 1.3), (1e-10, -6e-11, 4e-10), (1.3, -1e-9, 1e-14)):
         got = averages(*q)
         assert np.isfinite(got).all()
-        expected = pair_average(FUNCTIONS[s], FUNCTIONS[t], *q)
+        expected = pair_average(FUNCTIONS[s], FUNCTIONS[t], *q, halvings=30)
         close(got.value, expected, 1e-9, 1e-15)
 
 

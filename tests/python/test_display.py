@@ -52,6 +52,12 @@ def _objects() -> dict[str, Any]:
         "V": flow.targets,
         "interaction": flow.interaction,
         "flow": flow,
+        "squared flow": hf.SquaredFlow(
+            flow.targets, flow.link, student=flow.student, second_layer=flow.second_layer
+        ),
+        "free flow": hf.SquaredFlow(
+            hf.Orthonormal(k=2), hf.link("relu"), constrained=False, train_second_layer=True
+        ),
         "small flow": hf.CorrelationFlow(hf.Orthonormal(k=2), hf.hermite(3), second_layer=0.5),
         "solution": sol,
     }
@@ -64,7 +70,8 @@ def objects() -> dict[str, Any]:
 
 NAMES = [
     "link", "nasty link", "constant", "long series", "orthonormal", "equiangular", "gram",
-    "one vector", "V", "interaction", "flow", "small flow", "solution",
+    "one vector", "V", "interaction", "flow", "squared flow", "free flow",
+    "small flow", "solution",
 ]  # fmt: skip
 
 
