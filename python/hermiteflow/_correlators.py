@@ -51,7 +51,7 @@ class Correlator:
 
     References
     ----------
-    docs/mathematics (15).
+    docs/squared (15).
 
     Examples
     --------

@@ -38,7 +38,7 @@ class SquaredHessian:
 
     References
     ----------
-    docs/mathematics (16).
+    docs/squared (16).
     """
 
     matrix: Array

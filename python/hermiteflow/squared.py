@@ -62,7 +62,8 @@ class SquaredFlow(TeacherStudent):
 
     References
     ----------
-    docs/mathematics (9), (10), (15).
+    docs/mathematics (9), (10);
+    docs/squared (14)-(16).
 
     Examples
     --------
@@ -303,7 +304,8 @@ class SquaredFlow(TeacherStudent):
 
         References
         ----------
-        docs/mathematics (10), (15).
+        docs/mathematics (10);
+        docs/squared (15).
         """
         M, Q = self._order_parameters(M, Q)
         self.check_series()
@@ -329,7 +331,7 @@ class SquaredFlow(TeacherStudent):
 
         References
         ----------
-        docs/mathematics (16).
+        docs/squared (16).
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Random starts, exactly in law at any dimension: docs/mathematics (6), (14). Knows targets."""
+"""Random starts, exactly in law at any dimension: docs/mathematics (6), docs/squared (14). Knows targets."""
 
 from __future__ import annotations
 
@@ -147,7 +147,8 @@ def random_order_parameters(
 
     References
     ----------
-    docs/mathematics (6), (14).
+    docs/mathematics (6);
+    docs/squared (14).
 
     Examples
     --------

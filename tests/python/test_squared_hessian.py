@@ -99,7 +99,7 @@ def test_order_parameters_have_the_same_spectrum(name: str, d: int) -> None:
 
 
 def at_the_teacher(k: int, d: int, psi: hf.Interaction) -> dict[float, int]:
-    """Eigenvalues and multiplicities as docs/mathematics derives them."""
+    """Eigenvalues and multiplicities as docs/squared derives them."""
     top, B, C = (float(psi.derivative(u, order)) for u, order in ((1.0, 1), (0.0, 2), (0.0, 1)))
     pair = np.linalg.eigvals(np.array([[top + (k - 2) * C, B - C], [B, top - C]])).real
     pairs = [
