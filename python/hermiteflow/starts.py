@@ -1,4 +1,4 @@
-"""Random starts, exactly in law at any dimension: docs/mathematics (6), docs/squared (14). Knows targets."""
+"""Random starts, exactly in law at any dimension, (6) and (14) of the docs. Knows targets."""
 
 from __future__ import annotations
 
