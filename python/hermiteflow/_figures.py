@@ -61,7 +61,7 @@ def claim_figure(claim: Claim) -> Figure:
     from matplotlib.figure import Figure
 
     drawings = list(_panels(claim))
-    columns = min(3, len(drawings))
+    columns = 2 if len(drawings) == 4 else min(3, len(drawings))
     rows = math.ceil(len(drawings) / columns)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6 * columns, 4.6 * rows), layout="constrained")
@@ -123,7 +123,8 @@ def _threshold(ds: xr.Dataset, link: str, k: int, options: Any, ax: Axes) -> Non
 def _diagram(ds: xr.Dataset, ax: Axes) -> None:
     legend = plot.bifurcation(ds, ax=ax).get_legend()
     assert legend is not None
-    legend.set_loc("lower left")  # beside other panels there is no room on the right
+    legend.set_loc("upper left")  # beside other panels there is no room on the right
+    legend.set_bbox_to_anchor((0.0, -0.14), transform=ax.transAxes)
 
 
 def _learning(claim: Claim, ax: Axes) -> None:

@@ -83,6 +83,7 @@ def threshold(
     margin = 0.04 * max(beta[-1] - beta[0], 1e-3)
     low, high = beta[0] - margin, beta[-1] + margin
     known = bool(ds.pure_degree > 2) and end in ("average", "index-like")
+    known = known and any(start in _SWITCHES for start in starts)
     for start in starts:
         _checks.choice(start, "starts", [str(name) for name in ds.start.values])
         values = ds.share.sel(start=start, end=end).values
