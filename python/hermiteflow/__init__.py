@@ -11,7 +11,7 @@ from ._squared_hessian import SquaredHessian
 from .archive import load
 from .driver import solve
 from .ensembles import Ensemble, Histogram, solve_ensemble
-from .events import Converged, HittingTime
+from .events import Converged, HittingTime, LossLevel
 from .flows import CorrelationFlow
 from .interactions import Interaction
 from .landscape import (
@@ -33,6 +33,7 @@ from .landscape import (
 from .links import Link, hermite, link, polynomial
 from .solution import Solution, SolveWarning, Status
 from .squared import SquaredFlow
+from .squared_solution import SquaredSolution
 from .starts import (
     random_index_vectors,
     random_order_parameters,
@@ -76,12 +77,14 @@ __all__ = [
     "IndexVectors",
     "Interaction",
     "Link",
+    "LossLevel",
     "Orbit",
     "Orthonormal",
     "Solution",
     "SolveWarning",
     "SquaredFlow",
     "SquaredHessian",
+    "SquaredSolution",
     "Status",
     "SweepError",
     "Targets",

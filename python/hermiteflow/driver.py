@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,15 +26,64 @@ from ._engine import (
 )
 from ._memory import check_limit, result_bytes
 from ._request import Start, event_times, make_start, make_watch, tolerances, warn_atol
+from ._squared_solve import solve_squared
 from .events import Event
 from .flows import CorrelationFlow
 from .solution import Solution, Status
+from .squared import SquaredFlow
+from .squared_solution import SquaredSolution
 
 
+@overload
 def solve(
     flow: CorrelationFlow,
     *,
+    overlaps: ArrayLike | None = ...,
+    weights: ArrayLike | None = ...,
+    t_end: float = ...,
+    method: str = ...,
+    step: float | None = ...,
+    rtol: float | None = ...,
+    atol: float | None = ...,
+    events: Mapping[str, Event] | None = ...,
+    save_at: ArrayLike | None = ...,
+    renormalize: bool = ...,
+    reduce: bool = ...,
+    max_steps: int = ...,
+    memory_limit: float | None = ...,
+    progress: Progress = ...,
+    n_threads: int | None = ...,
+) -> Solution: ...
+
+
+@overload
+def solve(
+    flow: SquaredFlow,
+    *,
+    overlaps: ArrayLike | None = ...,
+    student_overlaps: ArrayLike | None = ...,
+    weights: ArrayLike | None = ...,
+    t_end: float = ...,
+    method: str = ...,
+    step: float | None = ...,
+    rtol: float | None = ...,
+    atol: float | None = ...,
+    events: Mapping[str, Event] | None = ...,
+    save_at: ArrayLike | None = ...,
+    renormalize: bool = ...,
+    form: str = ...,
+    max_steps: int = ...,
+    memory_limit: float | None = ...,
+    progress: Progress = ...,
+    n_threads: int | None = ...,
+) -> SquaredSolution: ...
+
+
+def solve(
+    flow: CorrelationFlow | SquaredFlow,
+    *,
     overlaps: ArrayLike | None = None,
+    student_overlaps: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     t_end: float = math.inf,
     method: str = "tsit5",
@@ -45,27 +94,30 @@ def solve(
     save_at: ArrayLike | None = None,
     renormalize: bool = True,
     reduce: bool = True,
+    form: str = "coordinates",
     max_steps: int = 100_000,
     memory_limit: float | None = None,
     progress: Progress = False,
     n_threads: int | None = None,
-) -> Solution:
-    """Integrate the flow of n neurons, each at its own pace.
+) -> Solution | SquaredSolution:
+    """Integrate the flow of n neurons: each at its own pace, or of the squared loss together.
 
     Memory: 8 n (k + 9.5) bytes for the result, 8 n T k for `save_at`, 16 n L for events with L
     levels in all; with weights 8 n (d + k + 1). More than `memory_limit` is refused at once.
 
     Parameters
     ----------
-    flow : CorrelationFlow
-        The flow; time is that of (4).
+    flow : CorrelationFlow or SquaredFlow
+        The flow; time is that of (4), or of (10), where one step size serves all neurons.
     overlaps : array_like (n, k)
         Starts as overlaps: the dimension does not matter. A start within 1e-12 of span(V) is
         taken to lie in it. Exactly one of `overlaps` and `weights`.
+    student_overlaps : array_like (n, n)
+        SquaredFlow only, and needed with `overlaps` there: Q = W W^T.
     weights : array_like (n, d)
         Starts as unit vectors; the final weights are then returned as well.
     t_end : float
-        End of the integration. With inf and no terminal event, each neuron runs until it has
+        End of the integration; finite for a SquaredFlow. With inf and no terminal event, each neuron runs until it has
         converged (an event `Converged()` is added), or provably never escapes.
     method : {"tsit5", "dopri5", "dop853", "rk4"}
         Adaptive Runge-Kutta methods with a step size per neuron, or fixed steps.
@@ -75,7 +127,7 @@ def solve(
         Error per step and overlap below atol + rtol |m_j|, adaptive methods only. Defaults 1e-8,
         and rtol times 1e-3 of each neuron's largest starting overlap, or of its present one where
         that has fallen below.
-    events : mapping of str to HittingTime or Converged
+    events : mapping of str to HittingTime, Converged or LossLevel
         What to watch for.
     save_at : array_like (T,)
         Increasing times at which overlaps are kept.
@@ -86,19 +138,24 @@ def solve(
         False: integrate all d coordinates (needs `weights` and a finite `t_end`, takes neither
         events nor `save_at`); the same numbers, by (5), at a cost that grows with d. V is used in
         place; "rk4" keeps three stages of a block of rows, 64 MiB a thread (or 8 rows).
+    form : {"coordinates", "order parameters"}
+        SquaredFlow only. W in an orthonormal basis of span(W(0), V), or of R^d where that is
+        smaller: Q stays a Gram matrix to rounding, and RK4 is RK4 in R^d, or (10) as it stands, on
+        the sphere to the error of the steps.
     max_steps : int
         Attempted steps per neuron.
     memory_limit : float
         Most bytes that the arrays of the result may take. Default: half of the memory of the
         machine, or of its container (Linux), 4 GiB where that is not known.
     progress : bool or callable
-        True shows a bar on stderr; a callable gets (neurons done, n) about every 0.1 s.
+        True shows a bar on stderr; a callable gets (neurons done, n) about every 0.1 s, of a
+        SquaredFlow (steps done, max_steps).
     n_threads : int
         Default: HERMITEFLOW_NUM_THREADS, else OpenMP's.
 
     Returns
     -------
-    Solution
+    Solution or SquaredSolution
 
     Raises
     ------
@@ -112,7 +169,7 @@ def solve(
 
     References
     ----------
-    docs/mathematics (4), (5); docs/solver.
+    docs/mathematics (4), (5), (10); docs/solver; docs/squared.
 
     Examples
     --------
@@ -124,6 +181,34 @@ def solve(
     >>> [hf.Status(s).name for s in sol.status]
     ['converged', 'converged', 'converged', 'converged']
     """
+    if isinstance(flow, SquaredFlow):
+        if not _checks.flag(reduce, "reduce"):
+            raise ValueError("reduce must be True for a SquaredFlow: coordinates are those of R^d")
+        return solve_squared(
+            flow,
+            overlaps=overlaps,
+            student_overlaps=student_overlaps,
+            weights=weights,
+            t_end=t_end,
+            method=method,
+            step=step,
+            rtol=rtol,
+            atol=atol,
+            events=events,
+            save_at=save_at,
+            renormalize=renormalize,
+            form=form,
+            max_steps=max_steps,
+            memory_limit=memory_limit,
+            progress=progress,
+            n_threads=n_threads,
+        )
+    if student_overlaps is not None:
+        raise ValueError(
+            "student_overlaps must be given for a SquaredFlow only: neurons of a CorrelationFlow "
+            "do not see each other"
+        )
+    _checks.choice(form, "form", ("coordinates",))
     watch = make_watch(events, t_end)
     saved = _checks.ascending(save_at, "save_at", low=0.0) if save_at is not None else np.empty(0)
     request = make_request(

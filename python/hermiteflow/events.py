@@ -49,7 +49,9 @@ class HittingTime:
 class Converged:
     """|dm/dt| <= tol |G g| in (4), where the Hessian (11) has no negative eigenvalue.
 
-    The plateau at the start and the passage of a saddle are never convergence.
+    The plateau at the start and the passage of a saddle are never convergence. For a `SquaredFlow`:
+    |dw_i/dt| <= tol |sum_j D_ij v_j - sum_l C_il w_l| in (10) for every neuron, which is never so
+    at the start, but at a saddle it may be: `SquaredFlow.hessian_of` tells.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ class Converged:
 
     References
     ----------
-    docs/mathematics (4), (11).
+    docs/mathematics (4), (10), (11).
     """
 
     tol: float = 1e-6
@@ -72,4 +74,43 @@ class Converged:
         object.__setattr__(self, "terminal", _checks.flag(self.terminal, "terminal"))
 
 
-Event = HittingTime | Converged
+@dataclass(frozen=True)
+class LossLevel:
+    """First time at which the squared loss (9) is at most a level; for a `SquaredFlow` only.
+
+    Parameters
+    ----------
+    level : float or decreasing sequence of float
+        Positive, in units of (9), with its factor 1/2. A sequence of L levels gives L times.
+    terminal : bool
+        Stop the run there (with a sequence: at its last level).
+
+    References
+    ----------
+    docs/mathematics (9).
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> hf.LossLevel([0.1, 0.01]).level
+    (0.1, 0.01)
+    """
+
+    level: float | Sequence[float]
+    terminal: bool = False
+
+    def __post_init__(self) -> None:
+        scalar = np.ndim(np.asarray(self.level)) == 0
+        values = _checks.array(np.atleast_1d(np.asarray(self.level)), "level", ("L",))
+        if values.size == 0 or np.any(values <= 0.0) or np.any(np.diff(values) >= 0.0):
+            raise ValueError(f"level must be positive and decreasing, got {self.level!r}")
+        object.__setattr__(self, "level", float(values[0]) if scalar else tuple(values.tolist()))
+        object.__setattr__(self, "terminal", _checks.flag(self.terminal, "terminal"))
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The levels as a tuple."""
+        return self.level if isinstance(self.level, tuple) else (float(self.level),)  # type: ignore[arg-type]
+
+
+Event = HittingTime | LossLevel | Converged

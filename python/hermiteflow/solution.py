@@ -190,7 +190,7 @@ class Solution(Shown):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Solution):
             return NotImplemented
-        return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return all(same_field(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
 
     def __hash__(self) -> int:
         # whole numbers only: equal floats may differ in their bytes (0.0 and -0.0)
@@ -228,7 +228,7 @@ class Solution(Shown):
         return Card(f"Solution of {n} neurons, k = {k}, by {self.method}", tuple(rows))
 
 
-def _same(left: Any, right: Any) -> bool:
+def same_field(left: Any, right: Any) -> bool:
     """Equality of fields; NaN equals NaN, and arrays must be of one type and shape."""
     if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
         if left.dtype.kind == "f":
@@ -236,5 +236,5 @@ def _same(left: Any, right: Any) -> bool:
         text = left.dtype.kind == right.dtype.kind == "U"
         return (text or left.dtype == right.dtype) and np.array_equal(left, right)
     if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(_same(left[name], right[name]) for name in left)
+        return left.keys() == right.keys() and all(same_field(left[name], right[name]) for name in left)
     return type(left) is type(right) and bool(left == right)

@@ -1,0 +1,93 @@
+"""Neurons in an orthonormal basis of span(W(0), V), whose first vectors span V. Knows no time.
+
+The flow of any of our losses stays in that span, and so does each stage of a Runge-Kutta method.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._checks import Array
+from .targets import Targets
+
+#: Joint Gram matrices of (M, Q) may have eigenvalues down to minus this.
+INCONSISTENT = 1e-6
+#: Eigenvalues below this share of n count as zero: rounding of n products.
+_ZERO = 1e-15
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Unit weights W = state @ basis.
+
+    Parameters
+    ----------
+    state : (n, r)
+        Coordinates; those of V are [L, 0], L the targets' factor.
+    basis : (r, d) or None
+        Orthonormal rows; None where only order parameters are known.
+    """
+
+    state: Array
+    basis: Array | None
+
+
+def of_weights(targets: Targets, W: Array) -> Coordinates:
+    """Return coordinates of unit weights (n, d): r = min(d, n + rank(G))."""
+    n, d = W.shape
+    inside = targets._pseudo @ targets.vectors(d)  # orthonormal rows that span V
+    rank = inside.shape[0]
+    if d <= n + rank:
+        outside = np.linalg.qr(inside.T, mode="complete").Q[:, rank:].T
+    else:
+        rest = W - (W @ inside.T) @ inside
+        outside = np.linalg.qr(rest.T).Q.T
+        outside -= (outside @ inside.T) @ inside  # where W lay in span(V) but for rounding
+        outside = np.linalg.qr(outside.T).Q.T
+    basis = np.ascontiguousarray(np.concatenate([inside, outside]))
+    return Coordinates(_unit(W @ basis.T), basis)
+
+
+def of_order_parameters(targets: Targets, M: Array, Q: Array) -> Coordinates:
+    """Return coordinates of neurons with order parameters M (n, k) and Q (n, n).
+
+    Raises
+    ------
+    ValueError
+        If no unit vectors have these inner products.
+    """
+    n = M.shape[0]
+    inside = M @ targets._pseudo.T
+    off = np.abs(inside @ targets.factor.T - M)
+    if np.max(off) > INCONSISTENT:
+        row = int(np.argmax(off.max(axis=1)))
+        raise ValueError(
+            f"overlaps must lie in the range of the Gram matrix (rank {targets.rank} < k = "
+            f"{targets.k}), got row {row} outside it by {np.max(off):.3g}"
+        )
+    values, vectors = np.linalg.eigh(Q - inside @ inside.T)
+    if values[0] < -INCONSISTENT:
+        raise ValueError(
+            "overlaps and student_overlaps must be inner products of unit vectors, got a joint "
+            f"Gram matrix that is not positive semi-definite: Q - M G^+ M^T has the eigenvalue "
+            f"{values[0]:.6g}"
+        )
+    keep = values > _ZERO * n
+    outside = vectors[:, keep] * np.sqrt(values[keep])
+    return Coordinates(_unit(np.concatenate([inside, outside], axis=1)), None)
+
+
+def order_parameters(targets: Targets, state: Array) -> tuple[Array, Array]:
+    """Return M and Q of states (..., n, r): symmetric, semi-definite, of unit diagonal."""
+    M = state[..., : targets.rank] @ targets.factor.T
+    Q = state @ np.swapaxes(state, -1, -2)
+    Q = 0.5 * (Q + np.swapaxes(Q, -1, -2))
+    n = Q.shape[-1]
+    Q[..., np.arange(n), np.arange(n)] = np.where(np.isnan(Q[..., 0, :]), np.nan, 1.0)
+    return M, Q
+
+
+def _unit(rows: Array) -> Array:
+    return np.ascontiguousarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))

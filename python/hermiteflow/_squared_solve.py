@@ -1,0 +1,278 @@
+"""`solve` for the squared loss: checks its arguments, calls the core once, and wraps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import _checks, _coordinates, _squared_engine
+from ._checks import Array
+from ._engine import METHODS, Progress
+from ._memory import check_limit
+from ._request import tolerances, warn_atol
+from .events import Converged, Event, HittingTime, LossLevel
+from .solution import SUCCESSES, SolveWarning, Status
+from .squared import SquaredFlow
+from .squared_solution import SquaredSolution
+
+FORMS = ("coordinates", "order parameters")
+#: Copies of the state that a run keeps at once, stages included.
+_COPIES = 20
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Events, merged into ascending levels of overlaps and descending ones of the loss."""
+
+    levels: Array
+    losses: Array
+    ends: dict[str, bool]  # terminal: "levels", "losses"
+    converged: Converged | None
+
+
+def watched(events: Mapping[str, Event]) -> Watched:
+    """Merge events: at most one HittingTime, one LossLevel and one Converged."""
+    if not isinstance(events, Mapping):
+        raise TypeError(f"events must map names to events, got {_checks.describe(events)}")
+    found: dict[type, Event] = {}
+    for name, event in events.items():
+        if not isinstance(name, str):
+            raise TypeError(f"events must have names that are str, got {_checks.describe(name)}")
+        if not isinstance(event, HittingTime | LossLevel | Converged):
+            raise TypeError(
+                f"events[{name!r}] must be a HittingTime, LossLevel or Converged, "
+                f"got {_checks.describe(event)}"
+            )
+        if type(event) in found:
+            raise ValueError(
+                f"events must hold at most one {type(event).__name__} (it takes several levels), "
+                "got two"
+            )
+        found[type(event)] = event
+    hitting, below = found.get(HittingTime), found.get(LossLevel)
+    still = found.get(Converged)
+    ends = {
+        "levels": isinstance(hitting, HittingTime) and hitting.terminal,
+        "losses": isinstance(below, LossLevel) and below.terminal,
+    }
+    return Watched(
+        levels=np.array(hitting.levels if isinstance(hitting, HittingTime) else ()),
+        losses=np.array(below.levels if isinstance(below, LossLevel) else ()),
+        ends=ends,
+        converged=still if isinstance(still, Converged) else None,
+    )
+
+
+def system(flow: SquaredFlow, n: int) -> _squared_engine.System:
+    """Return the flow of n neurons as numbers."""
+    targets, b = flow.targets, flow.target_weights
+    layer = flow.neurons(n)
+    a = np.ones(n) if layer is None else layer
+    zero = np.zeros(1)
+    own = float(flow.student_interaction(zero)[0])
+    cross = float(flow.interaction(zero)[0])
+    constant = b @ flow.teacher_interaction(targets.gram) @ b
+    general = targets.structure == "general"
+    return _squared_engine.System(
+        structure=targets.structure,
+        k=targets.k,
+        cross=_squared_engine.law(flow.interaction),
+        own=_squared_engine.law(flow.student_interaction),
+        second_layer=a,
+        target_weights=b,
+        loss_at_zero=float(0.5 * own * a.sum() ** 2 - cross * a.sum() * b.sum() + 0.5 * constant),
+        beta=float(getattr(targets, "beta", 0.0)),
+        gram=np.ascontiguousarray(targets.gram) if general else None,
+        factor=np.ascontiguousarray(targets.factor) if general else None,
+    )
+
+
+def solve_squared(
+    flow: SquaredFlow,
+    *,
+    overlaps: ArrayLike | None,
+    student_overlaps: ArrayLike | None,
+    weights: ArrayLike | None,
+    t_end: float,
+    method: str,
+    step: float | None,
+    rtol: float | None,
+    atol: float | None,
+    events: Mapping[str, Event] | None,
+    save_at: ArrayLike | None,
+    renormalize: bool,
+    form: str,
+    max_steps: int,
+    memory_limit: float | None,
+    progress: Progress,
+    n_threads: int | None,
+) -> SquaredSolution:
+    """Integrate all neurons together; arguments as in `solve`."""
+    if not flow.constrained or flow.train_second_layer:
+        raise ValueError(
+            "flow must have constrained=True and train_second_layer=False to be solved, got "
+            f"constrained={flow.constrained}, train_second_layer={flow.train_second_layer}"
+        )
+    method = _checks.choice(method, "method", tuple(METHODS))
+    form = _checks.choice(form, "form", FORMS)
+    t_end = _checks.real(t_end, "t_end", low=0.0, infinite=True)
+    if math.isinf(t_end):
+        raise ValueError(
+            "t_end must be finite for a SquaredFlow, whose neurons may search or decay for ever, "
+            "got inf; an event Converged() or LossLevel(..., terminal=True) ends a run before"
+        )
+    saved = _checks.ascending(save_at, "save_at", low=0.0) if save_at is not None else np.empty(0)
+    if saved.size and saved[-1] > t_end:
+        raise ValueError(f"save_at must end at or before t_end = {t_end:g}, got {saved[-1]:g}")
+    watch = watched({} if events is None else events)
+    threads = _checks.threads(n_threads)
+    start, M, Q = _start(flow, overlaps, student_overlaps, weights, memory_limit, saved.size)
+    n = M.shape[0]
+    used_step, used_rtol, absolute = tolerances(method, step, rtol, atol, M)
+    warn_atol(atol, M)
+    flow.check_series(used_rtol or 1e-8)
+    coordinates = form == "coordinates"
+    out = _squared_engine.integrate(
+        system(flow, n),
+        start.state if coordinates else M,
+        None if coordinates else Q,
+        method=method,
+        t_end=t_end,
+        step=used_step,
+        rtol=used_rtol,
+        atol=float(np.min(absolute)),
+        max_steps=_checks.integer(max_steps, "max_steps"),
+        renormalize=_checks.flag(renormalize, "renormalize"),
+        levels=watch.levels,
+        levels_terminal=watch.ends["levels"],
+        losses=watch.losses,
+        losses_terminal=watch.ends["losses"],
+        tol=0.0 if watch.converged is None else watch.converged.tol,
+        tol_terminal=watch.converged is not None and watch.converged.terminal,
+        save_at=saved,
+        threads=threads,
+        progress=_reporter(progress, max_steps),
+    )
+    status = Status(out["status"])
+    if status not in SUCCESSES:
+        import warnings
+
+        text = f"the run ended at t = {out['t']:.6g}: {status.name} ({status.message})"
+        warnings.warn(text, SolveWarning, stacklevel=3)
+    final_m, final_q, state = out["state"]
+    path_m, path_q, path_w = out["path"]
+    if coordinates:
+        final_m, final_q = _coordinates.order_parameters(flow.targets, state)
+        path_m, path_q = _coordinates.order_parameters(flow.targets, path_w)
+    name = "order parameters"
+    if coordinates:
+        d = None if start.basis is None else start.basis.shape[1]
+        name = "R^d" if start.state.shape[1] == d else "span"
+    back = None
+    if start.basis is not None and coordinates:
+        back = state @ start.basis
+    return SquaredSolution(
+        flow=flow,
+        method=method,
+        form=name,
+        t_final=float(out["t"]),
+        overlaps=final_m,
+        student_overlaps=final_q,
+        weights=back,
+        loss=float(out["loss"]),
+        gradient_norms=out["gradient_norms"],
+        times=saved,
+        trajectory=path_m,
+        student_trajectory=path_q,
+        losses=out["path_loss"],
+        events=_times(events or {}, out),
+        status=status,
+        steps=int(out["steps"]),
+        rejected=int(out["rejected"]),
+        evaluations=int(out["evaluations"]),
+        options={
+            "t_end": t_end,
+            "step": used_step or None,
+            "rtol": used_rtol or None,
+            "atol": None if atol is None else float(atol),
+            "renormalize": renormalize,
+            "form": form,
+            "max_steps": int(max_steps),
+            "events": dict(events or {}),
+        },
+    )
+
+
+def _start(
+    flow: SquaredFlow,
+    overlaps: ArrayLike | None,
+    student_overlaps: ArrayLike | None,
+    weights: ArrayLike | None,
+    memory_limit: float | None,
+    saved: int,
+) -> tuple[_coordinates.Coordinates, Array, Array]:
+    """Return the start as coordinates and as order parameters, from weights or from (M, Q)."""
+    given = [
+        name
+        for name, value in (
+            ("overlaps", overlaps),
+            ("student_overlaps", student_overlaps),
+            ("weights", weights),
+        )
+        if value is not None
+    ]
+    if given not in (["overlaps", "student_overlaps"], ["weights"]):
+        raise ValueError(
+            "overlaps and student_overlaps, or weights alone, must be given for a SquaredFlow, "
+            f"got {' and '.join(given) or 'none of them'}"
+        )
+    targets = flow.targets
+    if weights is not None:
+        rows, norms = _checks.unit_rows(weights, "weights", ("n", "d"))
+        _check_memory(memory_limit, rows.shape[0], targets.k, saved, d=rows.shape[1])
+        start = _coordinates.of_weights(targets, rows / norms[:, None])
+        return start, *_coordinates.order_parameters(targets, start.state)
+    assert overlaps is not None
+    assert student_overlaps is not None
+    size = len(overlaps) if hasattr(overlaps, "__len__") else 1
+    _check_memory(memory_limit, size, targets.k, saved, d=0)
+    M, Q = flow._order_parameters(overlaps, student_overlaps)
+    return _coordinates.of_order_parameters(targets, M, Q), M, Q
+
+
+def _check_memory(limit: float | None, n: int, k: int, saved: int, *, d: int) -> None:
+    r = n + k if d == 0 else min(d, n + k)
+    sizes = {
+        f"the run, {8 * _COPIES} n (n + k)": 8 * _COPIES * n * max(r, n),
+        "save_at, 8 T n (n + k + r)": 8 * saved * n * (n + k + r),
+        "the weights, 8 n d": 16 * n * d + 8 * r * d,
+    }
+    check_limit(limit, sizes)
+
+
+def _times(events: Mapping[str, Event], out: Mapping[str, Any]) -> dict[str, Array]:
+    times: dict[str, Array] = {}
+    for name, event in events.items():
+        if isinstance(event, HittingTime):
+            times[name] = out["hits"] if isinstance(event.level, tuple) else out["hits"][:, 0]
+        elif isinstance(event, LossLevel):
+            found = np.asarray(out["loss_times"])
+            times[name] = found if isinstance(event.level, tuple) else found[0]
+        else:
+            times[name] = np.asarray(out["converged"])
+    return times
+
+
+def _reporter(progress: Progress, max_steps: int) -> Any:
+    if callable(progress):
+        return lambda steps: progress(steps, max_steps)
+    if not _checks.flag(progress, "progress"):
+        return None
+    import sys
+
+    return lambda steps: print(f"\r{steps} steps", end="", file=sys.stderr)
