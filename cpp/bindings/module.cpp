@@ -57,6 +57,7 @@ PYBIND11_MODULE(_core, module) {
   bind_solve(module);
   bind_ends(module);  // first of the two: it binds FlowSpec
   bind_weights(module);
+  bind_squared(module);
 }
 
 }  // namespace hermiteflow::bindings

@@ -47,5 +47,13 @@ extern "C" const hermiteflow::KernelTable HF_JOIN(hermiteflow_kernels_, HF_ISA) 
     hermiteflow::HF_ISA::full_rk4,
     hermiteflow::HF_ISA::combine,
     hermiteflow::HF_ISA::project,
+    hermiteflow::HF_ISA::squared_scratch,
+    hermiteflow::HF_ISA::squared_rates,
+    hermiteflow::HF_ISA::squared_overlaps,
+    hermiteflow::HF_ISA::squared_close,
+    hermiteflow::HF_ISA::squared_normalise,
+    hermiteflow::HF_ISA::squared_advance,
+    hermiteflow::HF_ISA::squared_error,
+    hermiteflow::HF_ISA::squared_rk4,
     hermiteflow::HF_ISA::fma_peak,
 };

@@ -26,6 +26,22 @@ void combine(Index rows, Index k, Index d, const double* s, const double* x, con
              const double* v, double* out, double* scratch);
 void project(Index rows, Index k, Index d, const double* x, const double* v, double* out,
              double* scratch);
+
+Index squared_scratch(const SquaredField* field, Index rows);
+void squared_rates(const SquaredField* field, const double* y, double* out, double* speed2,
+                   Index begin, Index end, double* scratch);
+void squared_overlaps(const SquaredField* field, const double* y, double* out, Index begin,
+                      Index end, double* scratch);
+void squared_close(const SquaredField* field, double* out, Index begin, Index end);
+void squared_normalise(const SquaredField* field, double* y, Index begin, Index end);
+void squared_advance(Index begin, Index end, Index count, const double* weights,
+                     const double* const* rates, const double* base, double* out);
+SquaredError squared_error(Index begin, Index end, Index count, const double* e, const double* e3,
+                           const double* const* rates, const double* y, const double* z,
+                           double rtol, double atol);
+void squared_rk4(const SquaredField* field, double* y, double step, Index steps, bool renormalize,
+                 double* scratch);
+
 double fma_peak(double seconds);
 
 }  // namespace hermiteflow::HF_ISA

@@ -82,6 +82,37 @@ struct FullProblem {
   const double* weights;        // W (n, d)
 };
 
+// State of the squared loss: order parameters X = [M | Q], or coordinates W in a basis of
+// span(W(0), V) whose first vectors span V.
+enum class SquaredForm : std::int32_t { order_parameters = 0, coordinates = 1 };
+
+// Rows of a state, and everything beside it, are padded with zeros to so many doubles.
+inline constexpr Index squared_lanes = 8;
+
+// Gradient flow of the squared loss, MATH (10), laid out for the kernels.
+struct SquaredField {
+  SquaredForm form;
+  Index n, k;
+  Index first;       // the column of [M | Q] where Q begins
+  Index across;      // width of [M | Q]
+  Index width;       // of a row of the state; coordinates: r padded
+  Slope cross, own;  // psi', psi_ss', each with an even number of terms
+  const double* a;   // (n,) second layer
+  const double* row; // (across,): b, then -a
+  GramKind kind;
+  double beta, alpha, gamma;   // equiangular: G, and V = alpha I + gamma 1 1^T
+  Index rank;                  // general, coordinates: columns of V
+  const double* gram;          // general, order parameters: G (k, first)
+  const double *v, *v_across;  // general, coordinates: V (k, padded rank), V^T (rank, first)
+  bool small;                  // one block, and products without packing
+};
+
+// What a step looks at beside its error.
+struct SquaredError {
+  double first, second;  // largest estimates over their tolerances
+  double sound;          // NaN where some entry is not finite, else 0
+};
+
 struct KernelTable {
   const char* name;
   Index grain;  // the R^d kernels are quickest on multiples of so many rows of W
@@ -105,6 +136,28 @@ struct KernelTable {
   // rows of X times V^T: (rows, d) (k, d) -> (rows, k)
   void (*project)(Index rows, Index k, Index d, const double* x, const double* v, double* out,
                   double* scratch);
+  // doubles of scratch memory that one thread needs for so many rows
+  Index (*squared_scratch)(const SquaredField*, Index rows);
+  // rows [begin, end) of the field at y; speed2 (n,) or null: |dw_i/dt|^2
+  void (*squared_rates)(const SquaredField*, const double* y, double* out, double* speed2,
+                        Index begin, Index end, double* scratch);
+  // rows [begin, end) of [M | Q] at y
+  void (*squared_overlaps)(const SquaredField*, const double* y, double* out, Index begin,
+                           Index end, double* scratch);
+  // order parameters, when all rows are there: adds the transpose to the rows [begin, end) of Q
+  void (*squared_close)(const SquaredField*, double* out, Index begin, Index end);
+  // coordinates: puts rows [begin, end) back on the sphere
+  void (*squared_normalise)(const SquaredField*, double* y, Index begin, Index end);
+  // out = base + sum_j weights_j rates_j, entries [begin, end)
+  void (*squared_advance)(Index begin, Index end, Index count, const double* weights,
+                          const double* const* rates, const double* base, double* out);
+  // |sum_j e_j rates_j| over atol + rtol max(|y|, |z|), the largest; e3 may be null
+  SquaredError (*squared_error)(Index begin, Index end, Index count, const double* e,
+                                const double* e3, const double* const* rates, const double* y,
+                                const double* z, double rtol, double atol);
+  // so many steps of RK4 of a small field, in place; `scratch`: that of all rows and 3 states
+  void (*squared_rk4)(const SquaredField*, double* y, double step, Index steps, bool renormalize,
+                      double* scratch);
   double (*fma_peak)(double seconds);  // GF/s of a pure FMA loop on one thread
 };
 

@@ -23,26 +23,29 @@ struct Product {
   const double* b;      // (depth, columns), or (columns, depth) if transposed
   const double *s, *x;  // (rows,), (rows, columns); x null: nothing is added
   double* c;            // (rows, columns); may be x
+  // from row to row in memory, where rows lie apart
+  Index a_stride = depth, b_stride = 0, c_stride = columns;  // c's is also that of x
 
   static constexpr Index memory() { return (tall + wide) * deep; }  // doubles, aligned
 
   template <Layout B>
   void run(double* scratch) const {
     double *const block = scratch, *const strip = block + tall * deep;
+    const Index b_step = b_stride > 0 ? b_stride : (B == Layout::plain ? columns : depth);
     const Index parts = (depth + deep - 1) / deep, part = (depth + parts - 1) / parts;
     for (Index top = 0; top < rows; top += tall) {
       const Index count = least(tall, rows - top);
       for (Index l = 0; l < depth; l += part) {
         const Index length = least(part, depth - l);
         for (Index i = 0; i < count; i += high)
-          turn<high>(a + (top + i) * depth + l, depth, least(high, count - i), length,
+          turn<high>(a + (top + i) * a_stride + l, a_stride, least(high, count - i), length,
                      block + i * length);
         for (Index j = 0; j < columns; j += wide) {
           const Index width = least(wide, columns - j);
           if constexpr (B == Layout::plain)
-            copy(b + l * columns + j, length, width, strip);
+            copy(b + l * b_step + j, b_step, length, width, strip);
           else
-            turn<wide>(b + j * depth + l, depth, width, length, strip);
+            turn<wide>(b + j * b_step + l, b_step, width, length, strip);
           for (Index i = 0; i < count; i += high)
             tile(top + i, j, least(high, count - i), width, length, l == 0, block + i * length,
                  strip);
@@ -58,8 +61,8 @@ struct Product {
   static Index least(Index x, Index y) { return x < y ? x : y; }
 
   // to (length, wide) = `width` columns of B and zeros behind them.
-  void copy(const double* from, Index length, Index width, double* to) const {
-    for (Index q = 0; q < length; ++q, from += columns, to += wide) {
+  static void copy(const double* from, Index stride, Index length, Index width, double* to) {
+    for (Index q = 0; q < length; ++q, from += stride, to += wide) {
       if (width == wide) {
         for (int r = 0; r < registers; ++r) store<W>(to + r * W, Row::load<false>(from + r * W));
       } else {
@@ -91,7 +94,7 @@ struct Product {
     const double* const source = first && x != nullptr ? x : c;
     for (Index r = 0; r < count; ++r)  // wanted after the sums
       for (Index q = 0; q < width; q += 8) {
-        const Index at = (i + r) * columns + j + q;
+        const Index at = (i + r) * c_stride + j + q;
         __builtin_prefetch(source + at);
         if (source != c) __builtin_prefetch(c + at, 1);
       }
@@ -112,12 +115,12 @@ struct Product {
       for (int r = 0; r < high; ++r)
         if (r < count)
           for (int q = 0; q < registers; ++q)
-            finish((i + r) * columns + j + q * W, i + r, first, sums[r][q]);
+            finish((i + r) * c_stride + j + q * W, i + r, first, sums[r][q]);
       return;
     }
     for (Index r = 0; r < count; ++r)
       for (Index q = 0; q < width; ++q) {
-        const Index at = (i + r) * columns + j + q;
+        const Index at = (i + r) * c_stride + j + q;
         const double before = first ? (x != nullptr ? s[i + r] * x[at] : 0.0) : c[at];
         c[at] = before + sums[r][q / W][static_cast<int>(q % W)];
       }

@@ -1,0 +1,124 @@
+#include "bindings.hpp"
+
+#include <limits>
+
+#include "hermiteflow/squared.hpp"
+
+namespace hermiteflow::bindings {
+
+namespace {
+
+// State arrays with a leading shape: M and Q, or W.
+struct Arrays {
+  Array m, q, w;
+  Arrays(const SquaredFlow& flow, std::vector<py::ssize_t> lead) {
+    const bool moves = flow.form == SquaredForm::coordinates;
+    m = make(lead, {moves ? 0 : flow.n, flow.gram.k});
+    q = make(lead, {moves ? 0 : flow.n, flow.n});
+    w = make(lead, {moves ? flow.n : 0, flow.r});
+  }
+  SquaredState state() { return {m.mutable_data(), q.mutable_data(), w.mutable_data()}; }
+  py::tuple tuple() const { return py::make_tuple(m, q, w); }
+
+ private:
+  static Array make(std::vector<py::ssize_t> lead, std::vector<py::ssize_t> rest) {
+    lead.insert(lead.end(), rest.begin(), rest.end());
+    Array out(lead);
+    std::fill_n(out.mutable_data(), out.size(), std::numeric_limits<double>::quiet_NaN());
+    return out;
+  }
+};
+
+Array filled(std::vector<py::ssize_t> shape) {
+  Array out(shape);
+  std::fill_n(out.mutable_data(), out.size(), std::numeric_limits<double>::quiet_NaN());
+  return out;
+}
+
+// The state is (M, Q), or W (n, r) in place of M without Q.
+SquaredFlow make_flow(const FlowSpec& cross, const FlowSpec& own, const Array& second_layer,
+                      const Array& state, const MaybeArray& q, double loss_at_zero) {
+  return {q ? SquaredForm::order_parameters : SquaredForm::coordinates,
+          state.shape(0),
+          q ? 0 : state.shape(1),
+          cross.flow.gram,
+          cross.flow.slope,
+          own.flow.slope,
+          second_layer.data(),
+          cross.flow.target_weights,
+          loss_at_zero};
+}
+
+SquaredState view(const Array& state, const MaybeArray& q) {
+  double* const first = const_cast<double*>(state.data());
+  return {first, q ? const_cast<double*>(q->data()) : nullptr, first};
+}
+
+py::tuple rates(const FlowSpec& cross, const FlowSpec& own, const Array& second_layer,
+                const Array& state, const MaybeArray& q, double loss_at_zero, int threads) {
+  const SquaredFlow flow = make_flow(cross, own, second_layer, state, q, loss_at_zero);
+  Arrays out(flow, {});
+  Array norms = filled({flow.n});
+  const SquaredState from = view(state, q), to = out.state();
+  double* const speeds = norms.mutable_data();
+  double loss = 0.0;
+  interruptible(py::none(), [&](const Poll& poll) {
+    loss = squared_rates(flow, from, to, speeds, threads, poll);
+  });
+  return py::make_tuple(out.tuple(), norms, loss);
+}
+
+py::dict solve(const FlowSpec& cross, const FlowSpec& own, const Array& second_layer,
+               const Array& state, const MaybeArray& q, double loss_at_zero, int method,
+               double t_end, double step, double rtol, double atol, Index max_steps,
+               bool renormalize, const Array& levels, bool levels_terminal, const Array& losses,
+               bool losses_terminal, double tol, bool tol_terminal, const Array& save_at,
+               int threads, const py::object& progress) {
+  const SquaredFlow flow = make_flow(cross, own, second_layer, state, q, loss_at_zero);
+  const SquaredOptions options{
+      static_cast<Method>(method), t_end, step, rtol, atol, max_steps, renormalize,
+      levels.shape(0), levels.data(), levels_terminal, losses.shape(0), losses.data(),
+      losses_terminal, tol, tol_terminal, save_at.shape(0), save_at.data()};
+  Arrays end(flow, {}), path(flow, {options.n_save});
+  Array path_loss = filled({options.n_save}), hits = filled({flow.n, options.n_levels}),
+        loss_times = filled({options.n_losses}), norms = filled({flow.n});
+  SquaredResult result{end.state(), path.state(), path_loss.mutable_data(), hits.mutable_data(),
+                       loss_times.mutable_data(), norms.mutable_data()};
+  result.converged_time = std::numeric_limits<double>::quiet_NaN();
+  const SquaredState from = view(state, q);
+  interruptible(progress, [&](const Poll& poll) {
+    solve_squared(flow, options, from, result, threads, poll);
+  });
+  py::dict out;
+  out["state"] = end.tuple();
+  out["path"] = path.tuple();
+  out["path_loss"] = path_loss;
+  out["hits"] = hits;
+  out["loss_times"] = loss_times;
+  out["gradient_norms"] = norms;
+  out["converged"] = result.converged_time;
+  out["t"] = result.t;
+  out["loss"] = result.loss;
+  out["status"] = static_cast<int>(result.status);
+  out["steps"] = result.steps;
+  out["rejected"] = result.rejected;
+  out["evaluations"] = result.evaluations;
+  return out;
+}
+
+}  // namespace
+
+void bind_squared(py::module_& module) {
+  module.def("squared_rates", &rates, py::arg("cross"), py::arg("own"), py::arg("second_layer"),
+             py::arg("state"), py::arg("q"), py::arg("loss_at_zero"), py::arg("threads"),
+             "Right-hand side of MATH (10), norms of the gradient (n,), loss.");
+  module.def("solve_squared", &solve, py::arg("cross"), py::arg("own"), py::arg("second_layer"),
+             py::arg("state"), py::arg("q"), py::arg("loss_at_zero"), py::arg("method"),
+             py::arg("t_end"), py::arg("step"), py::arg("rtol"), py::arg("atol"),
+             py::arg("max_steps"), py::arg("renormalize"), py::arg("levels"),
+             py::arg("levels_terminal"), py::arg("losses"), py::arg("losses_terminal"),
+             py::arg("tol"), py::arg("tol_terminal"), py::arg("save_at"), py::arg("threads"),
+             py::arg("progress"), "Integrate all neurons of the squared loss together.");
+}
+
+}  // namespace hermiteflow::bindings

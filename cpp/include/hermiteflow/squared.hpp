@@ -1,0 +1,100 @@
+// Gradient flow of the squared loss, MATH (9), (10): one coupled system of n neurons, and one step
+// size for all of them. Knows the kernels of the field, tableaux, the controller and threads.
+#pragma once
+
+#include <vector>
+
+#include "hermiteflow/kernel_api.hpp"
+#include "hermiteflow/parallel.hpp"
+#include "hermiteflow/scratch.hpp"
+
+namespace hermiteflow {
+
+struct SquaredFlow {
+  SquaredForm form;
+  Index n, r;  // coordinates: W is (n, r)
+  Gram gram;
+  Slope cross, own;              // psi', psi_ss'
+  const double* second_layer;    // (n,)
+  const double* target_weights;  // (k,)
+  double loss_at_zero;           // the part of (9) that M = 0 and Q = 0 leave
+};
+
+struct SquaredOptions {
+  Method method;
+  double t_end, step, rtol, atol;
+  Index max_steps;
+  bool renormalize;  // coordinates, rk4: |w| = 1 after each step
+  Index n_levels;
+  const double* levels;  // of max_j |M_ij|, ascending
+  bool levels_terminal;  // stop when each neuron has met the last
+  Index n_losses;
+  const double* losses;  // descending
+  bool losses_terminal;
+  double tol;  // of the norm of each neuron's Riemannian gradient; 0: not watched
+  bool tol_terminal;
+  Index n_save;
+  const double* save_at;  // ascending
+};
+
+// A state by rows: M (n, k) and Q (n, n), or W (n, r) alone.
+struct SquaredState {
+  double *m, *q, *w;
+};
+
+struct SquaredResult {
+  SquaredState end;
+  SquaredState path;       // (n_save, ...)
+  double* path_loss;       // (n_save,)
+  double* hits;            // (n, n_levels)
+  double* loss_times;      // (n_losses,)
+  double* gradient_norms;  // (n,), at the end
+  double converged_time = -1.0, t = 0.0, loss = 0.0;
+  Status status = Status::interrupted;
+  Index steps = 0, rejected = 0, evaluations = 0;
+};
+
+// What the kernels see of a flow, with the arrays they point to.
+class SquaredLayout {
+ public:
+  explicit SquaredLayout(const SquaredFlow& flow);
+  SquaredLayout(const SquaredLayout&) = delete;
+  const SquaredField& field() const { return field_; }
+  Index size() const { return field_.n * field_.width; }  // doubles of a state
+  Index columns() const { return flow_.r; }               // of W
+  void pack(const SquaredState& from, double* y) const;
+  void unpack(const double* y, const SquaredState& to) const;
+  // the overlaps of one neuron with the index vectors: (k,)
+  void overlaps(const double* row, double* m) const;
+
+ private:
+  SquaredFlow flow_;
+  SquaredField field_;
+  std::vector<double> cross_, own_;
+  Scratch row_, gram_, v_, v_across_;  // aligned
+};
+
+// Integrals of psi' from 0.
+struct SquaredPotential {
+  explicit SquaredPotential(const SquaredFlow& flow);
+  // MATH (9) from row i of [M | Q], all but `loss_at_zero`
+  double row(const SquaredField& field, Index i, const double* x) const;
+
+ private:
+  struct Integral {
+    Slope slope;
+    std::vector<double> coefficients;
+    explicit Integral(const Slope& of);
+    double operator()(double u) const;
+  };
+  Integral cross_, own_;
+};
+
+// Field, speeds and loss at one state; `rates` like the state, `norms` (n,).
+double squared_rates(const SquaredFlow& flow, const SquaredState& at, const SquaredState& rates,
+                     double* norms, int threads, const Poll& poll);
+void solve_squared(const SquaredFlow& flow, const SquaredOptions& options,
+                   const SquaredState& start, SquaredResult& result, int threads,
+                   const Poll& poll);
+
+}  // namespace hermiteflow

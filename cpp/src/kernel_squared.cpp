@@ -1,0 +1,98 @@
+// The squared loss: its field by rows, and what an integrator does with whole states.
+#include "kernels.hpp"
+
+#include "hermiteflow/squared_field.hpp"
+
+namespace hermiteflow::HF_ISA {
+
+Index squared_scratch(const SquaredField* field, Index rows) {
+  return SquaredRates::memory(*field, rows);
+}
+
+void squared_rates(const SquaredField* field, const double* y, double* out, double* speed2,
+                   Index begin, Index end, double* scratch) {
+  SquaredRates(*field, scratch)(y, out, speed2, begin, end);
+}
+
+void squared_overlaps(const SquaredField* field, const double* y, double* out, Index begin,
+                      Index end, double* scratch) {
+  SquaredRates(*field, scratch).order_parameters(y, out, begin, end);
+}
+
+void squared_close(const SquaredField* field, double* out, Index begin, Index end) {
+  SquaredRates(*field, nullptr).close(out, begin, end);
+}
+
+void squared_normalise(const SquaredField* field, double* y, Index begin, Index end) {
+  SquaredRates(*field, nullptr).normalise(y, begin, end);
+}
+
+void squared_advance(Index begin, Index end, Index count, const double* weights,
+                     const double* const* rates, const double* base, double* out) {
+  for (Index c = begin; c < end; c += SL) {
+    Block sum = load<SL>(base + c);
+    for (Index j = 0; j < count; ++j) sum = madd(weights[j], load<SL>(rates[j] + c), sum);
+    store<SL>(out + c, sum);
+  }
+}
+
+SquaredError squared_error(Index begin, Index end, Index count, const double* e, const double* e3,
+                           const double* const* rates, const double* y, const double* z,
+                           double rtol, double atol) {
+  Block first = 0.0, second = 0.0, sound = 0.0;
+  for (Index c = begin; c < end; c += SL) {
+    const Block here = load<SL>(z + c), size = here.abs().max(load<SL>(y + c).abs());
+    const Block scale = madd(rtol, size, atol).inverse();
+    Block estimate = 0.0, other = 0.0;
+    for (Index j = 0; j < count; ++j) {
+      const Block rate = load<SL>(rates[j] + c);
+      estimate = madd(e[j], rate, estimate);
+      if (e3 != nullptr) other = madd(e3[j], rate, other);
+    }
+    sound += 0.0 * (here + estimate);
+    first = first.max((scale * estimate).abs());
+    second = second.max((scale * other).abs());
+  }
+  const auto largest = [](const Block& x) { return -(Block(0.0) - x).least(); };
+  return {largest(first), largest(second), sound.sum()};
+}
+
+void squared_rk4(const SquaredField* field, double* y, double step, Index steps, bool renormalize,
+                 double* scratch) {
+  const SquaredRates rates(*field, scratch);
+  const Index n = field->n, size = n * field->width;
+  double *const z = scratch + SquaredRates::memory(*field, n), *const f = z + size,
+                *const total = f + size;
+  const bool whole = field->form == SquaredForm::order_parameters;
+  const auto evaluate = [&](const double* at) {
+    rates(at, f, nullptr, 0, n);
+    if (whole) rates.close(f, 0, n);
+  };
+  const Block half = 0.5 * step, full = step, two = 2.0, sixth = step / 6.0;
+  for (Index s = 0; s < steps; ++s) {
+    evaluate(y);
+    for (Index c = 0; c < size; c += SL) {
+      const Block rate = load<SL>(f + c);
+      store<SL>(total + c, rate);
+      store<SL>(z + c, madd(half, rate, load<SL>(y + c)));
+    }
+    evaluate(z);
+    for (Index c = 0; c < size; c += SL) {
+      const Block rate = load<SL>(f + c);
+      store<SL>(total + c, madd(two, rate, load<SL>(total + c)));
+      store<SL>(z + c, madd(half, rate, load<SL>(y + c)));
+    }
+    evaluate(z);
+    for (Index c = 0; c < size; c += SL) {
+      const Block rate = load<SL>(f + c);
+      store<SL>(total + c, madd(two, rate, load<SL>(total + c)));
+      store<SL>(z + c, madd(full, rate, load<SL>(y + c)));
+    }
+    evaluate(z);
+    for (Index c = 0; c < size; c += SL)
+      store<SL>(y + c, madd(sixth, load<SL>(total + c) + load<SL>(f + c), load<SL>(y + c)));
+    if (renormalize) rates.normalise(y, 0, n);
+  }
+}
+
+}  // namespace hermiteflow::HF_ISA

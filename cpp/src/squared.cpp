@@ -1,0 +1,539 @@
+// The loop of the squared loss: evaluations over threads, steps, events, results.
+#define HF_ISA squared  // the controller's own copy, apart from those of the kernels
+
+#include "hermiteflow/squared.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "hermiteflow/controller.hpp"
+#include "hermiteflow/dispatch.hpp"
+#include "hermiteflow/event.hpp"
+#include "hermiteflow/scratch.hpp"
+#include "hermiteflow/tableau.hpp"
+
+namespace hermiteflow {
+
+namespace {
+
+// The field and the loss at whole states, over threads.
+class Evaluator {
+ public:
+  Index evaluations = 0;
+
+  Evaluator(const SquaredFlow& flow, int threads, Watch& watch)
+      : layout(flow), field(layout.field()), kernel_(kernels()), potential_(flow),
+        at_zero_(flow.loss_at_zero), watch_(watch),
+        threads_(field.small ? 1 : thread_count(threads)) {
+    const Index share = (field.n + 2 * threads_ - 1) / (2 * threads_);
+    block_ = field.small ? field.n : std::clamp<Index>((share + 7) / 8 * 8, 8, 256);
+    const Index states = field.small ? 3 * layout.size() : 0;  // for RK4
+    for (int i = 0; i < threads_; ++i)
+      scratch_.push_back(make_scratch(kernel_.squared_scratch(&field, block_) + states));
+    losses_.resize(static_cast<std::size_t>(field.n));
+  }
+
+  Scratch state() const {
+    Scratch out = make_scratch(layout.size());
+    std::fill_n(out.get(), layout.size(), 0.0);
+    return out;
+  }
+
+  // d(state)/dt into `out`; speed2 (n,) or null. False: stopped.
+  bool rates(const double* y, double* out, double* speed2) {
+    ++evaluations;
+    const bool going = by_rows([&](Index begin, Index end, int thread) {
+      kernel_.squared_rates(&field, y, out, speed2, begin, end, scratch(thread));
+    });
+    if (!going || field.form == SquaredForm::coordinates) return going;
+    return by_rows(
+        [&](Index begin, Index end, int) { kernel_.squared_close(&field, out, begin, end); });
+  }
+
+  double loss(const double* y) {
+    if (order_ == nullptr) order_ = make_scratch(field.n * field.across);
+    double* const x = order_.get();
+    by_rows([&](Index begin, Index end, int thread) {
+      kernel_.squared_overlaps(&field, y, x, begin, end, scratch(thread));
+      for (Index i = begin; i < end; ++i)
+        losses_[static_cast<std::size_t>(i)] = potential_.row(field, i, x + i * field.across);
+    });
+    double sum = 0.0;
+    for (const double part : losses_) sum += part;
+    return at_zero_ + sum;
+  }
+
+  void normalise(double* y) {
+    by_rows([&](Index begin, Index end, int) {
+      kernel_.squared_normalise(&field, y, begin, end);
+    });
+  }
+
+  void advance(Index count, const double* weights, const double* const* rates, const double* base,
+               double* out) {
+    by_entries([&](Index begin, Index end) {
+      kernel_.squared_advance(begin, end, count, weights, rates, base, out);
+    });
+  }
+
+  SquaredError error(Index count, const double* e, const double* e3, const double* const* rates,
+                     const double* y, const double* z, double rtol, double atol) {
+    return kernel_.squared_error(0, layout.size(), count, e, e3, rates, y, z, rtol, atol);
+  }
+
+  void rk4(double* y, double step, Index steps, bool renormalize) {
+    kernel_.squared_rk4(&field, y, step, steps, renormalize, scratch(0));
+    evaluations += 4 * steps;
+  }
+
+ private:
+  static constexpr Index chunk = 1 << 14;
+
+ public:
+  const SquaredLayout layout;
+  const SquaredField& field;
+
+ private:
+  const KernelTable& kernel_;
+  SquaredPotential potential_;
+  double at_zero_;
+  Watch& watch_;
+  int threads_;
+  Index block_;
+  std::vector<Scratch> scratch_;
+  std::vector<double> losses_;
+  Scratch order_;
+
+  double* scratch(int thread) const { return scratch_[static_cast<std::size_t>(thread)].get(); }
+
+  template <class Work>
+  bool by_rows(const Work& work) {
+    if (threads_ > 1) return for_blocks(field.n, block_, threads_, watch_, work);
+    for (Index i = 0; i < field.n; i += block_) {
+      if (!field.small && watch_.look(0)) return false;
+      work(i, std::min(i + block_, field.n), 0);
+    }
+    return true;
+  }
+  template <class Work>
+  void by_entries(const Work& work) {
+    if (threads_ == 1) return work(0, layout.size());
+    for_blocks(layout.size(), chunk, threads_, watch_,
+               [&](Index begin, Index end, int) { work(begin, end); });
+  }
+};
+
+template <class T>
+class Run {
+ public:
+  Run(Evaluator& evaluator, const SquaredOptions& options, SquaredResult& result, Watch& watch)
+      : e_(evaluator), o_(options), out_(result), watch_(watch), n_(e_.field.n), k_(e_.field.k),
+        reached_(static_cast<std::size_t>(n_), 0), speed2_(static_cast<std::size_t>(n_)),
+        controller_{T::adaptive ? 1.0 / (T::error_order + 1.0) : 1.0} {
+    y_ = e_.state();
+    z_ = e_.state();
+    point_ = e_.state();
+    for (Scratch& rate : k_of_) rate = e_.state();
+    for (int i = 0; i < T::dense_stages; ++i) k_at_[i] = k_of_[i].get();
+  }
+
+  void run(const SquaredState& start) {
+    e_.layout.pack(start, y_.get());
+    out_.status = loop();
+    double* const y = y_.get();
+    e_.layout.unpack(y, out_.end);
+    out_.loss = e_.loss(y);
+    e_.rates(y, z_.get(), speed2_.data());
+    for (Index i = 0; i < n_; ++i) out_.gradient_norms[i] = std::sqrt(at(speed2_, i));
+    out_.evaluations = e_.evaluations;
+  }
+
+ private:
+  Evaluator& e_;
+  const SquaredOptions& o_;
+  SquaredResult& out_;
+  Watch& watch_;
+  Index n_, k_;
+  std::vector<Index> reached_;  // how many levels each neuron has met
+  std::vector<double> speed2_;
+  squared::Controller controller_;
+  Scratch y_, z_, point_, k_of_[T::dense_stages];
+  double* k_at_[T::dense_stages];
+  Index saved_ = 0, fallen_ = 0, done_ = 0;  // saves, losses, neurons at the last level
+  double h_ = 0.0, loss_before_ = 0.0, loss_ = 0.0, speed_before_ = 0.0, speed_ = 0.0;
+  bool dense_ready_ = false, converged_ = false;
+
+  template <class Vector>
+  static auto& at(Vector& of, Index i) {
+    return of[static_cast<std::size_t>(i)];
+  }
+  bool watches_speed() const { return o_.tol > 0.0 && !converged_; }
+  bool watches_loss() const { return fallen_ < o_.n_losses; }
+  bool watches() const {
+    return watches_speed() || watches_loss() || (o_.n_levels > 0 && done_ < n_);
+  }
+  double fastest2() const {
+    double most = 0.0;
+    for (const double s : speed2_) most = s <= most ? most : s;  // a NaN stays
+    return most;
+  }
+
+  // ---- a step ------------------------------------------------------------------------------
+  bool stage(const double* weights, int count, double* to) {
+    double scaled[T::dense_stages];
+    const double* rates[T::dense_stages];
+    Index used = 0;
+    for (int j = 0; j < count; ++j)
+      if (weights[j] != 0.0) {
+        scaled[used] = h_ * weights[j];
+        rates[used++] = k_at_[j];
+      }
+    e_.advance(used, scaled, rates, y_.get(), to);
+    return !watch_.stopped();
+  }
+
+  bool attempt() {
+    for (int i = 1; i < T::stages; ++i) {
+      if (!stage(T::a[i], i, z_.get())) return false;
+      const bool last = i + 1 == T::stages;
+      if (last && on_sphere()) e_.normalise(z_.get());
+      if (!e_.rates(z_.get(), k_at_[i], last ? speed2_.data() : nullptr)) return false;
+    }
+    return true;
+  }
+  bool on_sphere() const {
+    return e_.field.form == SquaredForm::coordinates && (T::adaptive || o_.renormalize);
+  }
+
+  // The error over the tolerance; NaN where the new state is not finite.
+  double ratio() {
+    double e[T::stages], e3[T::stages];
+    for (int j = 0; j < T::stages; ++j) {
+      e[j] = h_ * T::e[j];
+      e3[j] = h_ * T::e3[j];
+    }
+    const SquaredError error = e_.error(T::stages, e, T::has_second_error ? e3 : nullptr, k_at_,
+                                        y_.get(), z_.get(), o_.rtol, o_.atol);
+    if constexpr (!T::adaptive) return error.sound;
+    double found = error.first;
+    if constexpr (T::has_second_error) {
+      const double both = std::sqrt(found * found + 0.01 * error.second * error.second);
+      found = both > 0.0 ? found * found / both : 0.0;
+    }
+    if constexpr (T::adaptive) found *= T::share;
+    return found + error.sound;
+  }
+
+  // The state within the last step.
+  const double* dense(double theta) {
+    if (theta <= 0.0) return y_.get();
+    if (theta >= 1.0) return z_.get();
+    if (!dense_ready_) {
+      for (int i = T::stages; i < T::dense_stages; ++i) {
+        stage(T::a[i], i, point_.get());
+        e_.rates(point_.get(), k_at_[i], nullptr);
+      }
+      dense_ready_ = true;
+    }
+    double weights[T::dense_stages];
+    aim(theta, weights);
+    stage(weights, T::dense_stages, point_.get());
+    if (on_sphere()) e_.normalise(point_.get());
+    return point_.get();
+  }
+  static void aim(double theta, double* weights) {
+    for (int i = 0; i < T::dense_stages; ++i) {
+      weights[i] = 0.0;
+      for (int q = T::dense_degree - 1; q >= 0; --q)
+        weights[i] = (weights[i] + T::dense[i][q]) * theta;
+    }
+  }
+
+  // ---- the loop ----------------------------------------------------------------------------
+  Status loop() {
+    double& t = out_.t;
+    double previous = 1.0;
+    bool first = true, fresh = false;
+    if (!e_.rates(y_.get(), k_at_[0], speed2_.data())) return Status::interrupted;
+    speed_before_ = fastest2();
+    if (!(speed_before_ - speed_before_ == 0.0)) return Status::non_finite;
+    if (watches_loss()) loss_before_ = e_.loss(y_.get());
+    fresh = true;
+    if (greet()) return converged_ && o_.tol_terminal ? Status::converged : Status::event;
+    double wanted = T::adaptive ? first_step() : o_.step;
+    while (t < o_.t_end) {
+      if (watch_.look(out_.steps)) return Status::interrupted;
+      const Index left = o_.max_steps - out_.steps - out_.rejected;
+      if (left <= 0) return Status::max_steps;
+      if constexpr (!T::adaptive) {
+        if (const Index count = free_steps(left); count > 0) {
+          e_.rk4(y_.get(), o_.step, count, on_sphere());
+          out_.steps += count;
+          t = static_cast<double>(out_.steps) * o_.step;
+          fresh = false;
+          continue;
+        }
+      }
+      if (!fresh && !e_.rates(y_.get(), k_at_[0], nullptr)) return Status::interrupted;
+      fresh = true;
+      const double slack = T::adaptive ? 1e-12 : 1e-9;
+      const bool last = o_.t_end - t < wanted * (1.0 + slack);
+      h_ = last ? o_.t_end - t : wanted;
+      dense_ready_ = false;
+      if (!attempt()) return Status::interrupted;
+      const double error = ratio();
+      const bool finite = error - error == 0.0;
+      if constexpr (!T::adaptive) {
+        if (!finite) return Status::non_finite;
+      } else {
+        if (!finite || error > 1.0) {
+          ++out_.rejected;
+          wanted = h_ * (finite ? controller_.factor(error, previous, false) : 0.1);
+          if (!(t + 1e-3 * wanted > t) || wanted < 1e-14 * unit())
+            return finite ? Status::step_too_small : Status::non_finite;
+          continue;
+        }
+        double factor = controller_.factor(error, previous, true);
+        if (!first && factor > 1.0 && factor < 1.1) factor = 1.0;
+        if (!last || factor < 1.0) wanted = h_ * factor;
+        first = false;
+        previous = error;
+      }
+      ++out_.steps;
+      double t_new = t + h_;
+      if (last)
+        t_new = o_.t_end;
+      else if (!T::adaptive)
+        t_new = static_cast<double>(out_.steps) * o_.step;
+      if (const double theta = meet(t, t_new); theta <= 1.0) {
+        const double* const end = dense(theta);
+        if (end != y_.get()) std::copy_n(end, e_.layout.size(), y_.get());
+        t = theta >= 1.0 ? t_new : t + theta * (t_new - t);
+        return converged_ && o_.tol_terminal ? Status::converged : Status::event;
+      }
+      if (watch_.stopped()) return Status::interrupted;
+      t = t_new;
+      std::swap(y_, z_);
+      std::swap(k_at_[0], k_at_[T::stages - 1]);
+      loss_before_ = loss_;
+      speed_before_ = speed_;
+    }
+    return Status::t_end;
+  }
+
+  // Fixed steps in which nothing is to be seen.
+  Index free_steps(Index left) const {
+    if (!e_.field.small || watches()) return 0;
+    double until = o_.t_end;
+    if (saved_ < o_.n_save) until = std::min(until, o_.save_at[saved_]);
+    const Index work = n_ * (n_ + k_) * (n_ + k_), most = std::max<Index>(1, (1 << 26) / work);
+    const double steps = (until - out_.t) / o_.step - 2.0;
+    return std::min({left, most, steps < 1.0 ? Index{0} : static_cast<Index>(std::min(steps, 1e9))});
+  }
+
+  // The time in which the state moves by about its own size.
+  double unit() const {
+    double size = 0.0, rate = 0.0;
+    for (Index i = 0; i < e_.layout.size(); ++i) {
+      size = std::max(size, std::fabs(y_[static_cast<std::size_t>(i)]));
+      rate = std::max(rate, std::fabs(k_at_[0][i]));
+    }
+    return rate > 0.0 ? size / rate : 1.0;
+  }
+  double first_step() const { return controller_.first_step(o_.rtol) * unit(); }
+
+  // ---- events ------------------------------------------------------------------------------
+  // What already holds at t = 0. True: the run ends there.
+  bool greet() {
+    std::copy_n(y_.get(), e_.layout.size(), z_.get());
+    std::vector<double> m(static_cast<std::size_t>(k_));
+    for (Index i = 0; i < n_ && o_.n_levels > 0; ++i) {
+      const double top = largest(i, z_.get(), m.data());
+      while (pending(i) && o_.levels[at(reached_, i)] <= top) note_hit(i, 0.0);
+    }
+    while (watches_loss() && loss_before_ <= o_.losses[fallen_])
+      out_.loss_times[fallen_++] = 0.0;
+    if (watches_speed() && speed_before_ <= o_.tol * o_.tol) {
+      converged_ = true;
+      out_.converged_time = 0.0;
+    }
+    while (saved_ < o_.n_save && o_.save_at[saved_] <= 0.0) save(y_.get());
+    return finished();
+  }
+  bool finished() const {
+    return (o_.n_levels > 0 && o_.levels_terminal && done_ == n_) ||
+           (o_.n_losses > 0 && o_.losses_terminal && fallen_ == o_.n_losses) ||
+           (converged_ && o_.tol_terminal);
+  }
+
+  // Events of the step from t to t_new. At most 1: the run ends there.
+  double meet(double t, double t_new) {
+    const auto time = [&](double theta) {
+      return theta >= 1.0 ? t_new : t + theta * (t_new - t);
+    };
+    double stop = 2.0, still = 2.0;
+    speed_ = fastest2();
+    if (watches_speed() && speed_ <= o_.tol * o_.tol) {
+      still = first_still();
+      if (o_.tol_terminal) stop = still;
+    }
+    std::vector<double> falls;
+    if (watches_loss()) {
+      loss_ = e_.loss(z_.get());
+      for (Index j = fallen_; j < o_.n_losses && loss_ <= o_.losses[j]; ++j)
+        falls.push_back(fall(o_.losses[j]));
+      if (o_.losses_terminal && !falls.empty() &&
+          fallen_ + static_cast<Index>(falls.size()) == o_.n_losses)
+        stop = std::min(stop, falls.back());
+    }
+    if (o_.n_levels > 0 && done_ < n_) stop = std::min(stop, climb(stop, time));
+    if (still <= stop) {
+      converged_ = true;
+      out_.converged_time = time(still);
+    }
+    for (const double theta : falls)
+      if (theta <= stop) out_.loss_times[fallen_++] = time(theta);
+    while (saved_ < o_.n_save && o_.save_at[saved_] <= time(std::min(stop, 1.0))) {
+      const double when = o_.save_at[saved_];
+      save(dense(when >= t_new ? 1.0 : (when - t) / (t_new - t)));
+    }
+    return stop;
+  }
+
+  double fall(double level) {
+    const auto below = [&](double theta) { return level - e_.loss(dense(theta)); };
+    return squared::locate(below, 0.0, 1.0, level - loss_before_, level - loss_);
+  }
+
+  double first_still() {
+    std::vector<double> kept = speed2_;
+    Scratch rate = e_.state();
+    const double theta = squared::first_calm(
+        [&](double x) {
+          e_.rates(dense(x), rate.get(), speed2_.data());
+          return std::sqrt(fastest2());
+        },
+        o_.tol, speed_before_, speed_);
+    speed2_ = kept;
+    return theta;
+  }
+
+  // ---- levels of overlaps ------------------------------------------------------------------
+  bool pending(Index i) const { return at(reached_, i) < o_.n_levels; }
+  double largest(Index i, const double* state, double* m) const {
+    e_.layout.overlaps(state + i * e_.field.width, m);
+    double top = 0.0;
+    for (Index j = 0; j < k_; ++j) top = std::max(top, std::fabs(m[j]));
+    return top;
+  }
+  void note_hit(Index i, double t) {
+    out_.hits[i * o_.n_levels + at(reached_, i)] = t;
+    if (++at(reached_, i) == o_.n_levels) ++done_;
+  }
+
+  // The overlaps of one neuron within the step; for event.hpp.
+  struct Segment {
+    Index k;
+    const double *start, *end;  // (k,)
+    const double* rates;        // (dense_stages, k)
+    double h;
+    double edge(Index j, int which) const { return (which != 0 ? end : start)[j]; }
+    double slope(Index j, int which) const {
+      return h * rates[(which != 0 ? T::stages - 1 : 0) * k + j];
+    }
+    double value(Index j, double theta) const {
+      if (theta >= 1.0) return end[j];
+      double weights[T::dense_stages], sum = start[j];
+      aim(theta, weights);
+      for (int i = 0; i < T::dense_stages; ++i) sum += h * weights[i] * rates[i * k + j];
+      return sum;
+    }
+  };
+
+  // Notes the levels met up to `stop`; returns where the last neuron meets the last level.
+  template <class Time>
+  double climb(double stop, const Time& time) {
+    struct Hit {
+      Index neuron;
+      double theta;
+    };
+    std::vector<Hit> hits;
+    std::vector<double> start(static_cast<std::size_t>(k_)), end(start), rates;
+    double latest = 0.0;
+    Index complete = done_;
+    for (Index i = 0; i < n_; ++i) {
+      if (!pending(i)) continue;
+      const double top = largest(i, z_.get(), end.data());
+      Index next = at(reached_, i);
+      if (1.5 * top < o_.levels[next]) continue;
+      dense(0.5);  // makes the extra stages
+      largest(i, y_.get(), start.data());
+      rates.resize(static_cast<std::size_t>(T::dense_stages * k_));
+      for (int s = 0; s < T::dense_stages; ++s)
+        e_.layout.overlaps(k_at_[s] + i * e_.field.width, rates.data() + s * k_);
+      const Segment segment{k_, start.data(), end.data(), rates.data(), h_};
+      for (; next < o_.n_levels; ++next) {
+        const double theta = squared::first_hit(segment, k_, o_.levels[next]);
+        if (theta > 1.0) break;
+        hits.push_back({i, theta});
+        if (next + 1 == o_.n_levels) {
+          ++complete;
+          latest = std::max(latest, theta);
+        }
+      }
+    }
+    if (o_.levels_terminal && complete == n_) stop = std::min(stop, latest);
+    for (const Hit& hit : hits)
+      if (hit.theta <= stop) note_hit(hit.neuron, time(hit.theta));
+    return stop;
+  }
+
+  void save(const double* state) {
+    const Index i = saved_++;
+    const SquaredState& path = out_.path;
+    const bool moves = e_.field.form == SquaredForm::coordinates;
+    const Index r = e_.layout.columns();
+    e_.layout.unpack(state, {moves ? nullptr : path.m + i * n_ * k_,
+                             moves ? nullptr : path.q + i * n_ * n_,
+                             moves ? path.w + i * n_ * r : nullptr});
+    out_.path_loss[i] = e_.loss(state);
+  }
+};
+
+}  // namespace
+
+double squared_rates(const SquaredFlow& flow, const SquaredState& at, const SquaredState& rates,
+                     double* norms, int threads, const Poll& poll) {
+  Watch watch(poll);
+  Evaluator evaluator(flow, threads, watch);
+  const Scratch y = evaluator.state(), out = evaluator.state();
+  evaluator.layout.pack(at, y.get());
+  evaluator.rates(y.get(), out.get(), norms);
+  evaluator.layout.unpack(out.get(), rates);
+  for (Index i = 0; i < flow.n; ++i) norms[i] = std::sqrt(norms[i]);
+  return evaluator.loss(y.get());
+}
+
+void solve_squared(const SquaredFlow& flow, const SquaredOptions& options,
+                   const SquaredState& start, SquaredResult& result, int threads,
+                   const Poll& poll) {
+  const Poll with_steps = [&](Index) { return poll(result.steps); };
+  Watch watch(with_steps);
+  Evaluator evaluator(flow, threads, watch);
+  const auto run = [&]<class T>() {
+    Run<T>(evaluator, options, result, watch).run(start);
+  };
+  switch (options.method) {
+  case Method::rk4:
+    return run.template operator()<RK4>();
+  case Method::dopri5:
+    return run.template operator()<DormandPrince5>();
+  case Method::dop853:
+    return run.template operator()<DormandPrince853>();
+  default:
+    return run.template operator()<Tsitouras5>();
+  }
+}
+
+}  // namespace hermiteflow

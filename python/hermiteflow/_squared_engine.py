@@ -1,0 +1,214 @@
+"""One call of the core for the squared loss: plain arrays in, plain arrays out.
+
+Order parameters are M (n, k) and Q (n, n); coordinates are W (n, r) in an orthonormal basis of
+span(W(0), V) whose first vectors span V. Knows no flows and no solutions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import _core
+from ._checks import Array
+from ._economise import economised
+from .interactions import Interaction
+
+METHODS = {"rk4": 0, "dopri5": 1, "tsit5": 2, "dop853": 3}
+KINDS = {"identity": 0, "equiangular": 1, "general": 2}
+_SIGNS = (0.0, math.inf, 0.0, math.inf)  # of psi' near 0: only trapping asks
+
+
+class Law(NamedTuple):
+    """psi'(u) = u^power P(u^stride) + arc A(u); A is asin without `arc_skip` Taylor terms."""
+
+    power: int
+    stride: int
+    coefficients: Array
+    arc: float
+    arc_skip: int
+
+
+def law(interaction: Interaction) -> Law:
+    """Return psi' of an interaction, its series in as few terms as rounding allows.
+
+    References
+    ----------
+    docs/mathematics (1).
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> law(hf.Interaction(hf.hermite(3))).coefficients, law(hf.Interaction(hf.hermite(3))).power
+    (array([3.]), 2)
+    """
+    polynomial, arc, _, skip = interaction.closed
+    slope = polynomial[1:] * np.arange(1, polynomial.size)
+    nonzero = np.flatnonzero(slope)
+    if nonzero.size == 0:
+        return Law(1, 1, np.zeros(1), arc, skip // 2)
+    power = int(nonzero[0])
+    rest = slope[power : int(nonzero[-1]) + 1]
+    stride = 1
+    if rest.size > 1 and not np.any(rest[1::2]):
+        stride, rest = 2, rest[::2]
+    rest = economised(np.ascontiguousarray(rest), 0.0 if stride == 2 else -1.0)
+    return Law(power, stride, rest, arc, skip // 2)
+
+
+@dataclass(frozen=True)
+class System:
+    """The squared loss (9) as numbers.
+
+    Parameters
+    ----------
+    structure : str
+        Of G: "identity", "equiangular" or "general".
+    k : int
+        Index vectors.
+    cross, own : Law
+        psi' of student and teacher, psi_ss' of student and student.
+    second_layer : array (n,)
+        a.
+    target_weights : array (k,)
+        b.
+    loss_at_zero : float
+        Loss (9) at M = 0 and at Q = 0, the diagonal of Q too.
+    beta : float
+        Equiangular: the inner product of two index vectors.
+    gram, factor : array (k, k) and (k, rank), or None
+        General: G, and L with L L^T = G; in coordinates V = [L, 0].
+    """
+
+    structure: str
+    k: int
+    cross: Law
+    own: Law
+    second_layer: Array
+    target_weights: Array
+    loss_at_zero: float = 0.0
+    beta: float = 0.0
+    gram: Array | None = field(default=None)
+    factor: Array | None = field(default=None)
+
+    def specs(self) -> tuple[_core.FlowSpec, _core.FlowSpec]:
+        """Return what C++ sees, built anew for each call."""
+        cross = _core.FlowSpec(
+            KINDS[self.structure], self.k, self.beta, self.gram, self.factor, *self.cross, _SIGNS,
+            self.target_weights,
+        )  # fmt: skip
+        own = _core.FlowSpec(0, 1, 0.0, None, None, *self.own, _SIGNS, np.ones(1))
+        return cross, own
+
+
+class Rates(NamedTuple):
+    """dM/dt (n, k) and dQ/dt (n, n), or dW/dt (n, r); |grad_i| (n,); loss."""
+
+    M: Array
+    Q: Array
+    W: Array
+    gradient_norms: Array
+    loss: float
+
+
+def rates(system: System, state: Array, Q: Array | None = None, *, threads: int = 1) -> Rates:
+    """Return the right-hand side of (10) at (M, Q), or at W where Q is None.
+
+    References
+    ----------
+    docs/mathematics (9), (10).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hermiteflow as hf
+    >>> cube = law(hf.Interaction(hf.hermite(3)))
+    >>> one = System("identity", 1, cube, cube, np.ones(1), np.ones(1))
+    >>> rates(one, np.array([[0.5]]), np.ones((1, 1))).M.round(4)  # 3 m^2 (1 - m^2)
+    array([[0.5625]])
+    """
+    (M, dQ, W), norms, loss = _core.squared_rates(
+        *system.specs(), system.second_layer, state, Q, system.loss_at_zero, threads
+    )
+    return Rates(M, dQ, W, norms, loss)
+
+
+def integrate(
+    system: System,
+    state: Array,
+    Q: Array | None = None,
+    *,
+    method: str = "tsit5",
+    t_end: float,
+    step: float = 0.0,
+    rtol: float = 1e-8,
+    atol: float = 1e-11,
+    max_steps: int = 1_000_000,
+    renormalize: bool = True,
+    levels: Array | None = None,
+    levels_terminal: bool = False,
+    losses: Array | None = None,
+    losses_terminal: bool = False,
+    tol: float = 0.0,
+    tol_terminal: bool = True,
+    save_at: Array | None = None,
+    threads: int = 1,
+    progress: Callable[[int], object] | None = None,
+) -> dict[str, Any]:
+    """Integrate all neurons together, from (M, Q), or from W where Q is None.
+
+    Parameters
+    ----------
+    system : System
+    state, Q : array
+        M (n, k) and Q (n, n); or W (n, r) and None.
+    method : str
+        "rk4" with `step`, or "tsit5", "dopri5", "dop853" with `rtol` and `atol`, for each entry of
+        the state.
+    t_end : float
+        Time of dw_i/dt = -grad_i L, L with the factor 1/2 of (9).
+    renormalize : bool
+        Coordinates, rk4: |w_i| = 1 after each step; the others always do it.
+    levels, losses : array, optional
+        Ascending levels of max_j |M_ij|, and descending levels of the loss, whose first times are
+        wanted; terminal: stop when the last is met, by every neuron.
+    tol : float
+        Converged when each neuron's |grad_i L| is at most this; 0: not watched. From order
+        parameters |grad_i|^2 is a difference: below about 1e-8 it is rounding.
+    save_at : array, optional
+        Ascending times.
+    progress : callable, optional
+        Called about every 0.1 s with the number of steps; what it raises ends the run.
+
+    Returns
+    -------
+    dict
+        `state`, `path` (M, Q, W) with NaN where not reached, `path_loss`, `hits` (n, levels),
+        `loss_times`, `converged`, `gradient_norms`, `t`, `loss`, `status`, `steps`, `rejected`,
+        `evaluations`.
+
+    References
+    ----------
+    docs/mathematics (9), (10).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hermiteflow as hf
+    >>> cube = law(hf.Interaction(hf.hermite(3)))
+    >>> one = System("identity", 1, cube, cube, np.ones(1), np.ones(1), loss_at_zero=0.5)
+    >>> out = integrate(one, np.array([[0.5]]), np.ones((1, 1)), t_end=10.0)
+    >>> out["state"][0].round(6), round(out["loss"], 6)
+    (array([[1.]]), 0.0)
+    """
+    empty = np.zeros(0)
+    levels, losses, save_at = (empty if x is None else x for x in (levels, losses, save_at))
+    return _core.solve_squared(
+        *system.specs(), system.second_layer, state, Q, system.loss_at_zero, METHODS[method],
+        t_end, step, rtol, atol, max_steps, renormalize, levels, levels_terminal, losses,
+        losses_terminal, tol, tol_terminal, save_at, threads, progress,
+    )  # fmt: skip
