@@ -37,6 +37,20 @@ Scratch widened(const double* from, Index rows, Index columns, Index width) {
   return out;
 }
 
+// r where the series is that of r / sqrt(4 - u^2) to rounding, as between error functions; else 0.
+// Its degree is below the number of points.
+double root_of(const Slope& s) {
+  constexpr int points = 64;
+  if (s.arc != 0.0 || s.power != 0 || s.stride != 2 || s.terms < 8 || s.terms >= points) return 0.0;
+  const double root = 2.0 * s.coefficients[0];
+  for (int i = 0; i < points; ++i) {
+    const double angle = half_pi * (2.0 * i + 1.0) / points, x = 0.5 - 0.5 * std::cos(angle);
+    const double wanted = root / std::sqrt(4.0 - x), found = horner(s.coefficients, s.terms, x);
+    if (!(std::fabs(found - wanted) <= 1e-15 * std::fabs(root))) return 0.0;
+  }
+  return root;
+}
+
 constexpr Index most_small = 64;  // neurons and index vectors of products without packing
 
 }  // namespace
@@ -60,6 +74,8 @@ SquaredLayout::SquaredLayout(const SquaredFlow& flow)
   f.cross.terms = static_cast<Index>(cross_.size());
   f.own.coefficients = own_.data();
   f.own.terms = static_cast<Index>(own_.size());
+  f.cross_root = root_of(flow.cross);
+  f.own_root = root_of(flow.own);
   f.a = flow.second_layer;
   row_ = widened(flow.target_weights, 1, k, f.across);
   for (Index l = 0; l < n; ++l) row_[f.first + l] = -f.a[l];

@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 #: Shares of the largest value: what may be left out, and how large the new terms may become
 #: beside the old ones before their rounding would be seen.
-LEFT_OUT, GROWTH = 2e-17, 1.5
+LEFT_OUT, GROWTH = 1e-16, 1.5
 
 
 def economised(coefficients: Array, low: float) -> Array:

@@ -97,6 +97,7 @@ struct SquaredField {
   Index across;      // width of [M | Q]
   Index width;       // of a row of the state; coordinates: r padded
   Slope cross, own;  // psi', psi_ss', each with an even number of terms
+  double cross_root, own_root;  // not 0: the slope is this over sqrt(4 - u^2)
   const double* a;   // (n,) second layer
   const double* row; // (across,): b, then -a
   GramKind kind;

@@ -21,14 +21,15 @@ HF_INLINE Block without(Block v, Index place) {
 class SquaredRates {
  public:
   SquaredRates(const SquaredField& field, double* scratch)
-      : f_(field), cross_(field.cross), own_(field.own), scratch_(scratch),
+      : f_(field), cross_(field.cross, field.cross_root),
+        own_(field.own, field.own_root), scratch_(scratch),
         coordinates_(field.form == SquaredForm::coordinates) {}
 
   // Doubles of scratch memory for so many rows.
   static Index memory(const SquaredField& f, Index rows) {
     const bool moves = f.form == SquaredForm::coordinates;
     const Index turned = (moves ? f.width : f.first + SL) * padded(f.n);
-    return (moves ? 2 : 1) * rows * f.across + rows +
+    return (moves ? 2 : 1) * rows * f.across + padded(rows) +
            (f.small ? turned : Product::memory());
   }
 
