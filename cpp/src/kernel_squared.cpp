@@ -64,31 +64,28 @@ void squared_rk4(const SquaredField* field, double* y, double step, Index steps,
   double *const z = scratch + SquaredRates::memory(*field, n), *const f = z + size,
                 *const total = f + size;
   const bool whole = field->form == SquaredForm::order_parameters;
-  const auto evaluate = [&](const double* at) {
-    rates(at, f, nullptr, 0, n);
-    if (whole) rates.close(f, 0, n);
+  const auto evaluate = [&](const double* at, double* to) {
+    rates(at, to, nullptr, 0, n);
+    if (whole) rates.close(to, 0, n);
   };
   const Block half = 0.5 * step, full = step, two = 2.0, sixth = step / 6.0;
   for (Index s = 0; s < steps; ++s) {
-    evaluate(y);
-    for (Index c = 0; c < size; c += SL) {
-      const Block rate = load<SL>(f + c);
-      store<SL>(total + c, rate);
-      store<SL>(z + c, madd(half, rate, load<SL>(y + c)));
-    }
-    evaluate(z);
+    evaluate(y, total);
+    for (Index c = 0; c < size; c += SL)
+      store<SL>(z + c, madd(half, load<SL>(total + c), load<SL>(y + c)));
+    evaluate(z, f);
     for (Index c = 0; c < size; c += SL) {
       const Block rate = load<SL>(f + c);
       store<SL>(total + c, madd(two, rate, load<SL>(total + c)));
       store<SL>(z + c, madd(half, rate, load<SL>(y + c)));
     }
-    evaluate(z);
+    evaluate(z, f);
     for (Index c = 0; c < size; c += SL) {
       const Block rate = load<SL>(f + c);
       store<SL>(total + c, madd(two, rate, load<SL>(total + c)));
       store<SL>(z + c, madd(full, rate, load<SL>(y + c)));
     }
-    evaluate(z);
+    evaluate(z, f);
     for (Index c = 0; c < size; c += SL)
       store<SL>(y + c, madd(sixth, load<SL>(total + c) + load<SL>(f + c), load<SL>(y + c)));
     if (renormalize) rates.normalise(y, 0, n);

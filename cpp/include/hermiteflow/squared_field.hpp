@@ -44,7 +44,6 @@ class SquaredRates {
       project(y + begin * f_.width, out + begin * f_.width, rows);
     } else {
       weigh(y + begin * f_.across, begin, rows, t);
-      drag(y + begin * f_.across, begin, rows, t);
       if (f_.small)
         few(y, t, out, rest);
       else
@@ -94,36 +93,58 @@ class SquaredRates {
     return sum.sum();
   }
 
-  // T = [D | -C] of rows of [M | Q]
+  // T = [D | -C] of rows of [M | Q]; order parameters: -rho on its diagonal
   void weigh(const double* x, Index begin, Index rows, double* t) const {
-    for (Index c = 0; c < f_.across; c += SL) {
-      const Law& law = c < f_.first ? cross_ : own_;
-      Index i = 0;
-      for (; i + abreast <= rows; i += abreast) weigh_few<abreast>(law, x, begin, i, c, t);
-      for (; i < rows; ++i) weigh_few<1>(law, x, begin, i, c, t);
-    }
+    if (cross_.has_root() && own_.has_root())
+      weigh_rows<true>(x, begin, rows, t);
+    else
+      weigh_rows<false>(x, begin, rows, t);
   }
-  template <int R>
-  HF_INLINE void weigh_few(const Law& law, const double* x, Index begin, Index i, Index c,
-                           double* t) const {
-    Block u[R];
-    const Block row = load<SL>(f_.row + c);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) u[r] = load<SL>(x + (i + r) * f_.across + c);
-    law.apply(u);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      Block weight = f_.a[begin + i + r] * row;
-      const Index diagonal = f_.first + begin + i + r - c;
-      if (diagonal >= 0 && diagonal < SL) weight = without(weight, diagonal);
-      store<SL>(t + (i + r) * f_.across + c, weight * u[r]);
-    }
+  template <bool Root>
+  void weigh_rows(const double* x, Index begin, Index rows, double* t) const {
+    Index i = 0;
+    for (; i + abreast <= rows; i += abreast)
+      weigh_few<Root, abreast>(x + i * f_.across, begin + i, t + i * f_.across);
+    for (; i < rows; ++i) weigh_few<Root, 1>(x + i * f_.across, begin + i, t + i * f_.across);
   }
-
-  // -rho on the diagonal of -C
-  void drag(const double* x, Index begin, Index rows, double* t) const {
-    for (Index i = 0; i < rows; ++i, t += f_.across)
-      t[f_.first + begin + i] = -dot(t, x + i * f_.across, f_.across);
+  template <bool Root, int R>
+  HF_INLINE void weigh_few(const double* x, Index i, double* t) const {
+    Block drag[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) drag[r] = 0.0;
+    weigh_part<Root, R>(cross_, x, i, t, 0, f_.first, drag);
+    weigh_part<Root, R>(own_, x, i, t, f_.first % SL == 0 ? f_.first : SL, f_.across, drag);
+    if (coordinates_) return;
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) t[r * f_.across + f_.first + i + r] = -drag[r].sum();
+  }
+  template <bool Root, int R>
+  HF_INLINE void weigh_part(const Law& law, const double* x, Index i, double* t, Index from,
+                            Index to, Block (&drag)[R]) const {
+    Block a[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) a[r] = law.scale() * f_.a[i + r];
+    for (Index c = from; c < to; c += SL) {
+      const Block row = load<SL>(f_.row + c);
+      Block u[R], weight[R];
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) u[r] = load<SL>(x + r * f_.across + c);
+      law.template apply<Root>(u);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) weight[r] = a[r] * row;
+      const Index diagonal = f_.first + i - c;  // of the first row, in this register
+      if (diagonal > -R && diagonal < SL) {
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r)
+          if (diagonal + r >= 0 && diagonal + r < SL) weight[r] = without(weight[r], diagonal + r);
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const Block value = weight[r] * u[r];
+        drag[r] = madd(value, load<SL>(x + r * f_.across + c), drag[r]);
+        store<SL>(t + r * f_.across + c, value);
+      }
+    }
   }
 
   // Order parameters, rows of M and Q by products without packing.

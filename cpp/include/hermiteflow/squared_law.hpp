@@ -16,19 +16,20 @@ using Block = Lane<SL>;
 // Registers whose polynomials run side by side.
 inline constexpr int abreast = packet_lanes >= 8 ? 4 : 2;
 
+// 1 / sqrt(4 - u^2) to rounding, |u| <= 1: 14 bits and one step of fourth order, where square
+// roots and divisions would take three times as long. A polynomial is quicker elsewhere.
 #if defined(__AVX512F__)
-// 1 / sqrt(x) to rounding, x > 0: 14 bits and one step of fourth order, where square roots and
-// divisions would take three times as long.
 inline constexpr bool quick_roots = true;
-HF_INLINE Block inverse_root(const Block& x) {
+HF_INLINE Block inverse_root(const Block& u) {
+  const Block minus = madd(u, u, -4.0);
   Block y;
-  y.part = _mm512_rsqrt14_pd(x.part);
-  const Block xy = x * y, error = madd(Block(0.0) - xy, y, 1.0);
+  y.part = _mm512_rsqrt14_pd((Block(0.0) - minus).part);
+  const Block error = madd(minus * y, y, 1.0);
   return madd(y * error, madd(madd(0.3125, error, 0.375), error, 0.5), y);
 }
 #else
 inline constexpr bool quick_roots = false;
-HF_INLINE Block inverse_root(const Block& x) { return x.sqrt().inverse(); }
+HF_INLINE Block inverse_root(const Block& u) { return madd(u, u, -4.0).abs().sqrt().inverse(); }
 #endif
 
 class Law {
@@ -39,14 +40,17 @@ class Law {
         squares_(slope.stride == 2), arc_(slope.arc != 0.0),
         series_(Flow{{}, slope, nullptr, &one}) {}
 
-  // u := psi'(u), |u| > 1 taken as 1: stages of Runge-Kutta methods overshoot.
-  template <int R>
+  bool has_root() const { return root_ != 0.0; }
+  double scale() const { return has_root() ? root_ : 1.0; }
+
+  // u := psi'(u) / scale, |u| > 1 taken as 1: stages of Runge-Kutta methods overshoot.
+  template <bool Root, int R>
   HF_INLINE void apply(Block (&u)[R]) const {
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) u[r] = u[r].min(1.0).max(-1.0);
-    if (quick_roots && root_ != 0.0) {
+    if constexpr (Root) {
 #pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) u[r] = root_ * inverse_root(madd(Block(0.0) - u[r], u[r], 4.0));
+      for (int r = 0; r < R; ++r) u[r] = inverse_root(u[r]);
       return;
     }
     if (arc_) {
