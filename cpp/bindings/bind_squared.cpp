@@ -75,15 +75,32 @@ py::dict solve(const FlowSpec& cross, const FlowSpec& own, const Array& second_l
                bool losses_terminal, double tol, bool tol_terminal, const Array& save_at,
                int threads, const py::object& progress) {
   const SquaredFlow flow = make_flow(cross, own, second_layer, state, q, loss_at_zero);
-  const SquaredOptions options{
-      static_cast<Method>(method), t_end, step, rtol, atol, max_steps, renormalize,
-      levels.shape(0), levels.data(), levels_terminal, losses.shape(0), losses.data(),
-      losses_terminal, tol, tol_terminal, save_at.shape(0), save_at.data()};
+  const SquaredOptions options{static_cast<Method>(method),
+                               t_end,
+                               step,
+                               rtol,
+                               atol,
+                               max_steps,
+                               renormalize,
+                               levels.shape(0),
+                               levels.data(),
+                               levels_terminal,
+                               losses.shape(0),
+                               losses.data(),
+                               losses_terminal,
+                               tol,
+                               tol_terminal,
+                               save_at.shape(0),
+                               save_at.data()};
   Arrays end(flow, {}), path(flow, {options.n_save});
   Array path_loss = filled({options.n_save}), hits = filled({flow.n, options.n_levels}),
         loss_times = filled({options.n_losses}), norms = filled({flow.n});
-  SquaredResult result{end.state(), path.state(), path_loss.mutable_data(), hits.mutable_data(),
-                       loss_times.mutable_data(), norms.mutable_data()};
+  SquaredResult result{end.state(),
+                       path.state(),
+                       path_loss.mutable_data(),
+                       hits.mutable_data(),
+                       loss_times.mutable_data(),
+                       norms.mutable_data()};
   result.converged_time = std::numeric_limits<double>::quiet_NaN();
   const SquaredState from = view(state, q);
   interruptible(progress, [&](const Poll& poll) {

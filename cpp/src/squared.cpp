@@ -8,126 +8,49 @@
 #include <limits>
 
 #include "hermiteflow/controller.hpp"
-#include "hermiteflow/dispatch.hpp"
 #include "hermiteflow/event.hpp"
-#include "hermiteflow/scratch.hpp"
+#include "hermiteflow/squared_evaluator.hpp"
 #include "hermiteflow/tableau.hpp"
 
 namespace hermiteflow {
 
 namespace {
 
-// The field and the loss at whole states, over threads.
-class Evaluator {
- public:
-  Index evaluations = 0;
-
-  Evaluator(const SquaredFlow& flow, int threads, Watch& watch)
-      : layout(flow), field(layout.field()), kernel_(kernels()), potential_(flow),
-        at_zero_(flow.loss_at_zero), watch_(watch),
-        threads_(field.small ? 1 : thread_count(threads)) {
-    const Index share = (field.n + 2 * threads_ - 1) / (2 * threads_);
-    block_ = field.small ? field.n : std::clamp<Index>((share + 7) / 8 * 8, 8, 256);
-    const Index states = field.small ? 3 * layout.size() : 0;  // for RK4
-    for (int i = 0; i < threads_; ++i)
-      scratch_.push_back(make_scratch(kernel_.squared_scratch(&field, block_) + states));
-    losses_.resize(static_cast<std::size_t>(field.n));
+// What dense output multiplies h times the rates with, theta of a step from its start.
+template <class T>
+void aim(double theta, double* weights) {
+  for (int i = 0; i < T::dense_stages; ++i) {
+    weights[i] = 0.0;
+    for (int q = T::dense_degree - 1; q >= 0; --q)
+      weights[i] = (weights[i] + T::dense[i][q]) * theta;
   }
+}
 
-  Scratch state() const {
-    Scratch out = make_scratch(layout.size());
-    std::fill_n(out.get(), layout.size(), 0.0);
-    return out;
+// The overlaps of one neuron within a step; for event.hpp.
+template <class T>
+struct Segment {
+  Index k;
+  const double *start, *end;  // (k,)
+  const double* rates;        // (dense_stages, k)
+  double h;
+  double edge(Index j, int which) const { return (which != 0 ? end : start)[j]; }
+  double slope(Index j, int which) const {
+    return h * rates[(which != 0 ? T::stages - 1 : 0) * k + j];
   }
-
-  // d(state)/dt into `out`; speed2 (n,) or null. False: stopped.
-  bool rates(const double* y, double* out, double* speed2) {
-    ++evaluations;
-    const bool going = by_rows([&](Index begin, Index end, int thread) {
-      kernel_.squared_rates(&field, y, out, speed2, begin, end, scratch(thread));
-    });
-    if (!going || field.form == SquaredForm::coordinates) return going;
-    return by_rows(
-        [&](Index begin, Index end, int) { kernel_.squared_close(&field, out, begin, end); });
-  }
-
-  double loss(const double* y) {
-    if (order_ == nullptr) order_ = make_scratch(field.n * field.across);
-    double* const x = order_.get();
-    by_rows([&](Index begin, Index end, int thread) {
-      kernel_.squared_overlaps(&field, y, x, begin, end, scratch(thread));
-      for (Index i = begin; i < end; ++i)
-        losses_[static_cast<std::size_t>(i)] = potential_.row(field, i, x + i * field.across);
-    });
-    double sum = 0.0;
-    for (const double part : losses_) sum += part;
-    return at_zero_ + sum;
-  }
-
-  void normalise(double* y) {
-    by_rows([&](Index begin, Index end, int) {
-      kernel_.squared_normalise(&field, y, begin, end);
-    });
-  }
-
-  void advance(Index count, const double* weights, const double* const* rates, const double* base,
-               double* out) {
-    by_entries([&](Index begin, Index end) {
-      kernel_.squared_advance(begin, end, count, weights, rates, base, out);
-    });
-  }
-
-  SquaredError error(Index count, const double* e, const double* e3, const double* const* rates,
-                     const double* y, const double* z, double rtol, double atol) {
-    return kernel_.squared_error(0, layout.size(), count, e, e3, rates, y, z, rtol, atol);
-  }
-
-  void rk4(double* y, double step, Index steps, bool renormalize) {
-    kernel_.squared_rk4(&field, y, step, steps, renormalize, scratch(0));
-    evaluations += 4 * steps;
-  }
-
- private:
-  static constexpr Index chunk = 1 << 14;
-
- public:
-  const SquaredLayout layout;
-  const SquaredField& field;
-
- private:
-  const KernelTable& kernel_;
-  SquaredPotential potential_;
-  double at_zero_;
-  Watch& watch_;
-  int threads_;
-  Index block_;
-  std::vector<Scratch> scratch_;
-  std::vector<double> losses_;
-  Scratch order_;
-
-  double* scratch(int thread) const { return scratch_[static_cast<std::size_t>(thread)].get(); }
-
-  template <class Work>
-  bool by_rows(const Work& work) {
-    if (threads_ > 1) return for_blocks(field.n, block_, threads_, watch_, work);
-    for (Index i = 0; i < field.n; i += block_) {
-      if (!field.small && watch_.look(0)) return false;
-      work(i, std::min(i + block_, field.n), 0);
-    }
-    return true;
-  }
-  template <class Work>
-  void by_entries(const Work& work) {
-    if (threads_ == 1) return work(0, layout.size());
-    for_blocks(layout.size(), chunk, threads_, watch_,
-               [&](Index begin, Index end, int) { work(begin, end); });
+  double value(Index j, double theta) const {
+    if (theta >= 1.0) return end[j];
+    double weights[T::dense_stages], sum = start[j];
+    aim<T>(theta, weights);
+    for (int i = 0; i < T::dense_stages; ++i) sum += h * weights[i] * rates[i * k + j];
+    return sum;
   }
 };
 
 template <class T>
 class Run {
  public:
-  Run(Evaluator& evaluator, const SquaredOptions& options, SquaredResult& result, Watch& watch)
+  Run(SquaredEvaluator& evaluator, const SquaredOptions& options, SquaredResult& result,
+      Watch& watch)
       : e_(evaluator), o_(options), out_(result), watch_(watch), n_(e_.field.n), k_(e_.field.k),
         reached_(static_cast<std::size_t>(n_), 0), speed2_(static_cast<std::size_t>(n_)),
         controller_{T::adaptive ? 1.0 / (T::error_order + 1.0) : 1.0} {
@@ -150,7 +73,7 @@ class Run {
   }
 
  private:
-  Evaluator& e_;
+  SquaredEvaluator& e_;
   const SquaredOptions& o_;
   SquaredResult& out_;
   Watch& watch_;
@@ -237,17 +160,10 @@ class Run {
       dense_ready_ = true;
     }
     double weights[T::dense_stages];
-    aim(theta, weights);
+    aim<T>(theta, weights);
     stage(weights, T::dense_stages, point_.get());
     if (on_sphere()) e_.normalise(point_.get());
     return point_.get();
-  }
-  static void aim(double theta, double* weights) {
-    for (int i = 0; i < T::dense_stages; ++i) {
-      weights[i] = 0.0;
-      for (int q = T::dense_degree - 1; q >= 0; --q)
-        weights[i] = (weights[i] + T::dense[i][q]) * theta;
-    }
   }
 
   // ---- the loop ----------------------------------------------------------------------------
@@ -329,7 +245,8 @@ class Run {
     if (saved_ < o_.n_save) until = std::min(until, o_.save_at[saved_]);
     const Index work = n_ * (n_ + k_) * (n_ + k_), most = std::max<Index>(1, (1 << 26) / work);
     const double steps = (until - out_.t) / o_.step - 2.0;
-    return std::min({left, most, steps < 1.0 ? Index{0} : static_cast<Index>(std::min(steps, 1e9))});
+    return std::min(
+        {left, most, steps < 1.0 ? Index{0} : static_cast<Index>(std::min(steps, 1e9))});
   }
 
   // The time in which the state moves by about its own size.
@@ -352,8 +269,7 @@ class Run {
       const double top = largest(i, z_.get(), m.data());
       while (pending(i) && o_.levels[at(reached_, i)] <= top) note_hit(i, 0.0);
     }
-    while (watches_loss() && loss_before_ <= o_.losses[fallen_])
-      out_.loss_times[fallen_++] = 0.0;
+    while (watches_loss() && loss_before_ <= o_.losses[fallen_]) out_.loss_times[fallen_++] = 0.0;
     if (watches_speed() && speed_before_ <= o_.tol * o_.tol) {
       converged_ = true;
       out_.converged_time = 0.0;
@@ -369,9 +285,7 @@ class Run {
 
   // Events of the step from t to t_new. At most 1: the run ends there.
   double meet(double t, double t_new) {
-    const auto time = [&](double theta) {
-      return theta >= 1.0 ? t_new : t + theta * (t_new - t);
-    };
+    const auto time = [&](double theta) { return theta >= 1.0 ? t_new : t + theta * (t_new - t); };
     double stop = 2.0, still = 2.0;
     speed_ = fastest2();
     if (watches_speed() && speed_ <= o_.tol * o_.tol) {
@@ -388,7 +302,7 @@ class Run {
         stop = std::min(stop, falls.back());
     }
     if (o_.n_levels > 0 && done_ < n_) stop = std::min(stop, climb(stop, time));
-    if (still <= stop) {
+    if (still <= 1.0 && still <= stop) {
       converged_ = true;
       out_.converged_time = time(still);
     }
@@ -432,25 +346,6 @@ class Run {
     if (++at(reached_, i) == o_.n_levels) ++done_;
   }
 
-  // The overlaps of one neuron within the step; for event.hpp.
-  struct Segment {
-    Index k;
-    const double *start, *end;  // (k,)
-    const double* rates;        // (dense_stages, k)
-    double h;
-    double edge(Index j, int which) const { return (which != 0 ? end : start)[j]; }
-    double slope(Index j, int which) const {
-      return h * rates[(which != 0 ? T::stages - 1 : 0) * k + j];
-    }
-    double value(Index j, double theta) const {
-      if (theta >= 1.0) return end[j];
-      double weights[T::dense_stages], sum = start[j];
-      aim(theta, weights);
-      for (int i = 0; i < T::dense_stages; ++i) sum += h * weights[i] * rates[i * k + j];
-      return sum;
-    }
-  };
-
   // Notes the levels met up to `stop`; returns where the last neuron meets the last level.
   template <class Time>
   double climb(double stop, const Time& time) {
@@ -472,7 +367,7 @@ class Run {
       rates.resize(static_cast<std::size_t>(T::dense_stages * k_));
       for (int s = 0; s < T::dense_stages; ++s)
         e_.layout.overlaps(k_at_[s] + i * e_.field.width, rates.data() + s * k_);
-      const Segment segment{k_, start.data(), end.data(), rates.data(), h_};
+      const Segment<T> segment{k_, start.data(), end.data(), rates.data(), h_};
       for (; next < o_.n_levels; ++next) {
         const double theta = squared::first_hit(segment, k_, o_.levels[next]);
         if (theta > 1.0) break;
@@ -506,7 +401,7 @@ class Run {
 double squared_rates(const SquaredFlow& flow, const SquaredState& at, const SquaredState& rates,
                      double* norms, int threads, const Poll& poll) {
   Watch watch(poll);
-  Evaluator evaluator(flow, threads, watch);
+  SquaredEvaluator evaluator(flow, threads, watch);
   const Scratch y = evaluator.state(), out = evaluator.state();
   evaluator.layout.pack(at, y.get());
   evaluator.rates(y.get(), out.get(), norms);
@@ -520,10 +415,8 @@ void solve_squared(const SquaredFlow& flow, const SquaredOptions& options,
                    const Poll& poll) {
   const Poll with_steps = [&](Index) { return poll(result.steps); };
   Watch watch(with_steps);
-  Evaluator evaluator(flow, threads, watch);
-  const auto run = [&]<class T>() {
-    Run<T>(evaluator, options, result, watch).run(start);
-  };
+  SquaredEvaluator evaluator(flow, threads, watch);
+  const auto run = [&]<class T>() { Run<T>(evaluator, options, result, watch).run(start); };
   switch (options.method) {
   case Method::rk4:
     return run.template operator()<RK4>();

@@ -147,8 +147,7 @@ void SquaredLayout::overlaps(const double* row, double* m) const {
 SquaredPotential::Integral::Integral(const Slope& of)
     : slope(of), coefficients(of.coefficients, of.coefficients + of.terms) {
   for (Index i = 0; i < of.terms; ++i)
-    coefficients[static_cast<std::size_t>(i)] /=
-        static_cast<double>(of.power + 1 + of.stride * i);
+    coefficients[static_cast<std::size_t>(i)] /= static_cast<double>(of.power + 1 + of.stride * i);
 }
 
 double SquaredPotential::Integral::operator()(double u) const {

@@ -93,13 +93,13 @@ inline constexpr Index squared_lanes = 8;
 struct SquaredField {
   SquaredForm form;
   Index n, k;
-  Index first;       // the column of [M | Q] where Q begins
-  Index across;      // width of [M | Q]
-  Index width;       // of a row of the state; coordinates: r padded
-  Slope cross, own;  // psi', psi_ss', each with an even number of terms
+  Index first;                  // the column of [M | Q] where Q begins
+  Index across;                 // width of [M | Q]
+  Index width;                  // of a row of the state; coordinates: r padded
+  Slope cross, own;             // psi', psi_ss', each with an even number of terms
   double cross_root, own_root;  // not 0: the slope is this over sqrt(4 - u^2)
-  const double* a;   // (n,) second layer
-  const double* row; // (across,): b, then -a
+  const double* a;              // (n,) second layer
+  const double* row;            // (across,): b, then -a
   GramKind kind;
   double beta, alpha, gamma;   // equiangular: G, and V = alpha I + gamma 1 1^T
   Index rank;                  // general, coordinates: columns of V

@@ -7,7 +7,9 @@
 
 namespace hermiteflow::HF_ISA {
 
-inline constexpr Index padded(Index n) { return (n + squared_lanes - 1) / squared_lanes * squared_lanes; }
+inline constexpr Index padded(Index n) {
+  return (n + squared_lanes - 1) / squared_lanes * squared_lanes;
+}
 
 namespace small {
 
@@ -46,8 +48,7 @@ HF_INLINE void strip(Index& i, Index rows, Index depth, const double* a, Index a
                      const double* b, Index b_width, double* c, Index c_width, bool add) {
   for (; i + R <= rows; i += R)
     tile<R, C>(depth, a + i * a_width, a_width, b, b_width, c + i * c_width, c_width, add);
-  if constexpr (R > 1)
-    strip<R / 2, C>(i, rows, depth, a, a_width, b, b_width, c, c_width, add);
+  if constexpr (R > 1) strip<R / 2, C>(i, rows, depth, a, a_width, b, b_width, c, c_width, add);
 }
 
 }  // namespace small

@@ -94,7 +94,6 @@ struct SquaredPotential {
 double squared_rates(const SquaredFlow& flow, const SquaredState& at, const SquaredState& rates,
                      double* norms, int threads, const Poll& poll);
 void solve_squared(const SquaredFlow& flow, const SquaredOptions& options,
-                   const SquaredState& start, SquaredResult& result, int threads,
-                   const Poll& poll);
+                   const SquaredState& start, SquaredResult& result, int threads, const Poll& poll);
 
 }  // namespace hermiteflow

@@ -21,9 +21,8 @@ HF_INLINE Block without(Block v, Index place) {
 class SquaredRates {
  public:
   SquaredRates(const SquaredField& field, double* scratch)
-      : f_(field), cross_(field.cross, field.cross_root),
-        own_(field.own, field.own_root), scratch_(scratch),
-        coordinates_(field.form == SquaredForm::coordinates) {}
+      : f_(field), cross_(field.cross, field.cross_root), own_(field.own, field.own_root),
+        scratch_(scratch), coordinates_(field.form == SquaredForm::coordinates) {}
 
   // Doubles of scratch memory for so many rows.
   static Index memory(const SquaredField& f, Index rows) {
@@ -178,8 +177,8 @@ class SquaredRates {
     for (Index i = 0; i < rows; ++i) ones[i] = 1.0;
     for (Index i = 0; i < rows; ++i)
       for (Index l = n; l < w - f_.first; ++l) to[i * w + f_.first + l] = 0.0;
-    Product{rows, n, f_.k, t, y, nullptr, nullptr, to + f_.first, w, w, w}
-        .run<Layout::transposed>(memory);
+    Product{rows, n, f_.k, t, y, nullptr, nullptr, to + f_.first, w, w, w}.run<Layout::transposed>(
+        memory);
     if (f_.kind == GramKind::general)
       Product{rows, f_.first, f_.k, t, f_.gram, nullptr, nullptr, to, w, f_.first, w}
           .run<Layout::plain>(memory);

@@ -36,8 +36,8 @@ class Law {
  public:
   // root > 0: psi'(u) is root / sqrt(4 - u^2), that of two error functions
   explicit Law(const Slope& slope, double root)
-      : root_(quick_roots ? root : 0.0), c_(slope.coefficients), terms_(slope.terms), power_(slope.power),
-        squares_(slope.stride == 2), arc_(slope.arc != 0.0),
+      : root_(quick_roots ? root : 0.0), c_(slope.coefficients), terms_(slope.terms),
+        power_(slope.power), squares_(slope.stride == 2), arc_(slope.arc != 0.0),
         series_(Flow{{}, slope, nullptr, &one}) {}
 
   bool has_root() const { return root_ != 0.0; }
