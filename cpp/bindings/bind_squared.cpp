@@ -8,32 +8,27 @@ namespace hermiteflow::bindings {
 
 namespace {
 
-// State arrays with a leading shape: M and Q, or W.
-struct Arrays {
-  Array m, q, w;
-  Arrays(const SquaredFlow& flow, std::vector<py::ssize_t> lead) {
-    const bool moves = flow.form == SquaredForm::coordinates;
-    m = make(lead, {moves ? 0 : flow.n, flow.gram.k});
-    q = make(lead, {moves ? 0 : flow.n, flow.n});
-    w = make(lead, {moves ? flow.n : 0, flow.r});
-  }
-  SquaredState state() { return {m.mutable_data(), q.mutable_data(), w.mutable_data()}; }
-  py::tuple tuple() const { return py::make_tuple(m, q, w); }
-
- private:
-  static Array make(std::vector<py::ssize_t> lead, std::vector<py::ssize_t> rest) {
-    lead.insert(lead.end(), rest.begin(), rest.end());
-    Array out(lead);
-    std::fill_n(out.mutable_data(), out.size(), std::numeric_limits<double>::quiet_NaN());
-    return out;
-  }
-};
-
-Array filled(std::vector<py::ssize_t> shape) {
+Array filled(const std::vector<py::ssize_t>& shape) {
   Array out(shape);
   std::fill_n(out.mutable_data(), out.size(), std::numeric_limits<double>::quiet_NaN());
   return out;
 }
+
+// State arrays, one or `count`: M and Q, or W.
+struct Arrays {
+  Array m, q, w;
+  explicit Arrays(const SquaredFlow& flow, Index count = -1) {
+    const bool moves = flow.form == SquaredForm::coordinates;
+    const auto make = [&](Index rows, Index columns) {
+      return count < 0 ? filled({rows, columns}) : filled({count, rows, columns});
+    };
+    m = make(moves ? 0 : flow.n, flow.gram.k);
+    q = make(moves ? 0 : flow.n, flow.n);
+    w = make(moves ? flow.n : 0, flow.r);
+  }
+  SquaredState state() { return {m.mutable_data(), q.mutable_data(), w.mutable_data()}; }
+  py::tuple tuple() const { return py::make_tuple(m, q, w); }
+};
 
 // The state is (M, Q), or W (n, r) in place of M without Q.
 SquaredFlow make_flow(const FlowSpec& cross, const FlowSpec& own, const Array& second_layer,
@@ -57,7 +52,7 @@ SquaredState view(const Array& state, const MaybeArray& q) {
 py::tuple rates(const FlowSpec& cross, const FlowSpec& own, const Array& second_layer,
                 const Array& state, const MaybeArray& q, double loss_at_zero, int threads) {
   const SquaredFlow flow = make_flow(cross, own, second_layer, state, q, loss_at_zero);
-  Arrays out(flow, {});
+  Arrays out(flow);
   Array norms = filled({flow.n});
   const SquaredState from = view(state, q), to = out.state();
   double* const speeds = norms.mutable_data();
@@ -76,25 +71,19 @@ py::dict solve(const FlowSpec& cross, const FlowSpec& own, const Array& second_l
                int threads, const py::object& progress) {
   const SquaredFlow flow = make_flow(cross, own, second_layer, state, q, loss_at_zero);
   const SquaredOptions options{static_cast<Method>(method),
-                               t_end,
-                               step,
-                               rtol,
-                               atol,
+                               {t_end, step, rtol, atol},
                                max_steps,
                                renormalize,
-                               levels.shape(0),
-                               levels.data(),
+                               {levels.size(), levels.data()},
                                levels_terminal,
-                               losses.shape(0),
-                               losses.data(),
+                               {losses.size(), losses.data()},
                                losses_terminal,
                                tol,
                                tol_terminal,
-                               save_at.shape(0),
-                               save_at.data()};
-  Arrays end(flow, {}), path(flow, {options.n_save});
-  Array path_loss = filled({options.n_save}), hits = filled({flow.n, options.n_levels}),
-        loss_times = filled({options.n_losses}), norms = filled({flow.n});
+                               {save_at.size(), save_at.data()}};
+  Arrays end(flow), path(flow, options.saves.count);
+  Array path_loss = filled({options.saves.count}), hits = filled({flow.n, options.levels.count}),
+        loss_times = filled({options.losses.count}), norms = filled({flow.n});
   SquaredResult result{end.state(),
                        path.state(),
                        path_loss.mutable_data(),

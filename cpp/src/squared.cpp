@@ -10,41 +10,12 @@
 #include "hermiteflow/controller.hpp"
 #include "hermiteflow/event.hpp"
 #include "hermiteflow/squared_evaluator.hpp"
+#include "hermiteflow/squared_segment.hpp"
 #include "hermiteflow/tableau.hpp"
 
 namespace hermiteflow {
 
 namespace {
-
-// What dense output multiplies h times the rates with, theta of a step from its start.
-template <class T>
-void aim(double theta, double* weights) {
-  for (int i = 0; i < T::dense_stages; ++i) {
-    weights[i] = 0.0;
-    for (int q = T::dense_degree - 1; q >= 0; --q)
-      weights[i] = (weights[i] + T::dense[i][q]) * theta;
-  }
-}
-
-// The overlaps of one neuron within a step; for event.hpp.
-template <class T>
-struct Segment {
-  Index k;
-  const double *start, *end;  // (k,)
-  const double* rates;        // (dense_stages, k)
-  double h;
-  double edge(Index j, int which) const { return (which != 0 ? end : start)[j]; }
-  double slope(Index j, int which) const {
-    return h * rates[(which != 0 ? T::stages - 1 : 0) * k + j];
-  }
-  double value(Index j, double theta) const {
-    if (theta >= 1.0) return end[j];
-    double weights[T::dense_stages], sum = start[j];
-    aim<T>(theta, weights);
-    for (int i = 0; i < T::dense_stages; ++i) sum += h * weights[i] * rates[i * k + j];
-    return sum;
-  }
-};
 
 template <class T>
 class Run {
@@ -92,10 +63,9 @@ class Run {
     return of[static_cast<std::size_t>(i)];
   }
   bool watches_speed() const { return o_.tol > 0.0 && !converged_; }
-  bool watches_loss() const { return fallen_ < o_.n_losses; }
-  bool watches() const {
-    return watches_speed() || watches_loss() || (o_.n_levels > 0 && done_ < n_);
-  }
+  bool watches_loss() const { return fallen_ < o_.losses.count; }
+  bool watches_levels() const { return o_.levels.count > 0 && done_ < n_; }
+  bool watches() const { return watches_speed() || watches_loss() || watches_levels(); }
   double fastest2() const {
     double most = 0.0;
     for (const double s : speed2_) most = s <= most ? most : s;  // a NaN stays
@@ -137,7 +107,7 @@ class Run {
       e3[j] = h_ * T::e3[j];
     }
     const SquaredError error = e_.error(T::stages, e, T::has_second_error ? e3 : nullptr, k_at_,
-                                        y_.get(), z_.get(), o_.rtol, o_.atol);
+                                        y_.get(), z_.get(), o_.times.rtol, o_.times.atol);
     if constexpr (!T::adaptive) return error.sound;
     double found = error.first;
     if constexpr (T::has_second_error) {
@@ -177,16 +147,16 @@ class Run {
     if (watches_loss()) loss_before_ = e_.loss(y_.get());
     fresh = true;
     if (greet()) return converged_ && o_.tol_terminal ? Status::converged : Status::event;
-    double wanted = T::adaptive ? first_step() : o_.step;
-    while (t < o_.t_end) {
+    double wanted = T::adaptive ? first_step() : o_.times.step;
+    while (t < o_.times.t_end) {
       if (watch_.look(out_.steps)) return Status::interrupted;
       const Index left = o_.max_steps - out_.steps - out_.rejected;
       if (left <= 0) return Status::max_steps;
       if constexpr (!T::adaptive) {
         if (const Index count = free_steps(left); count > 0) {
-          e_.rk4(y_.get(), o_.step, count, on_sphere());
+          e_.rk4(y_.get(), o_.times.step, count, on_sphere());
           out_.steps += count;
-          t = static_cast<double>(out_.steps) * o_.step;
+          t = static_cast<double>(out_.steps) * o_.times.step;
           fresh = false;
           continue;
         }
@@ -194,8 +164,8 @@ class Run {
       if (!fresh && !e_.rates(y_.get(), k_at_[0], nullptr)) return Status::interrupted;
       fresh = true;
       const double slack = T::adaptive ? 1e-12 : 1e-9;
-      const bool last = o_.t_end - t < wanted * (1.0 + slack);
-      h_ = last ? o_.t_end - t : wanted;
+      const bool last = o_.times.t_end - t < wanted * (1.0 + slack);
+      h_ = last ? o_.times.t_end - t : wanted;
       dense_ready_ = false;
       if (!attempt()) return Status::interrupted;
       const double error = ratio();
@@ -219,9 +189,9 @@ class Run {
       ++out_.steps;
       double t_new = t + h_;
       if (last)
-        t_new = o_.t_end;
+        t_new = o_.times.t_end;
       else if (!T::adaptive)
-        t_new = static_cast<double>(out_.steps) * o_.step;
+        t_new = static_cast<double>(out_.steps) * o_.times.step;
       if (const double theta = meet(t, t_new); theta <= 1.0) {
         const double* const end = dense(theta);
         if (end != y_.get()) std::copy_n(end, e_.layout.size(), y_.get());
@@ -241,10 +211,10 @@ class Run {
   // Fixed steps in which nothing is to be seen.
   Index free_steps(Index left) const {
     if (!e_.field.small || watches()) return 0;
-    double until = o_.t_end;
-    if (saved_ < o_.n_save) until = std::min(until, o_.save_at[saved_]);
+    double until = o_.times.t_end;
+    if (saved_ < o_.saves.count) until = std::min(until, o_.saves[saved_]);
     const Index work = n_ * (n_ + k_) * (n_ + k_), most = std::max<Index>(1, (1 << 26) / work);
-    const double steps = (until - out_.t) / o_.step - 2.0;
+    const double steps = (until - out_.t) / o_.times.step - 2.0;
     return std::min(
         {left, most, steps < 1.0 ? Index{0} : static_cast<Index>(std::min(steps, 1e9))});
   }
@@ -258,14 +228,14 @@ class Run {
     }
     return rate > 0.0 ? size / rate : 1.0;
   }
-  double first_step() const { return controller_.first_step(o_.rtol) * unit(); }
+  double first_step() const { return controller_.first_step(o_.times.rtol) * unit(); }
 
   // ---- events ------------------------------------------------------------------------------
   // What already holds at t = 0. True: the run ends there.
   bool greet() {
     std::copy_n(y_.get(), e_.layout.size(), z_.get());
     std::vector<double> m(static_cast<std::size_t>(k_));
-    for (Index i = 0; i < n_ && o_.n_levels > 0; ++i) {
+    for (Index i = 0; i < n_ && o_.levels.count > 0; ++i) {
       const double top = largest(i, z_.get(), m.data());
       while (pending(i) && o_.levels[at(reached_, i)] <= top) note_hit(i, 0.0);
     }
@@ -274,12 +244,12 @@ class Run {
       converged_ = true;
       out_.converged_time = 0.0;
     }
-    while (saved_ < o_.n_save && o_.save_at[saved_] <= 0.0) save(y_.get());
+    while (saved_ < o_.saves.count && o_.saves[saved_] <= 0.0) save(y_.get());
     return finished();
   }
   bool finished() const {
-    return (o_.n_levels > 0 && o_.levels_terminal && done_ == n_) ||
-           (o_.n_losses > 0 && o_.losses_terminal && fallen_ == o_.n_losses) ||
+    return (o_.levels.count > 0 && o_.levels_terminal && done_ == n_) ||
+           (o_.losses.count > 0 && o_.losses_terminal && fallen_ == o_.losses.count) ||
            (converged_ && o_.tol_terminal);
   }
 
@@ -295,21 +265,21 @@ class Run {
     std::vector<double> falls;
     if (watches_loss()) {
       loss_ = e_.loss(z_.get());
-      for (Index j = fallen_; j < o_.n_losses && loss_ <= o_.losses[j]; ++j)
+      for (Index j = fallen_; j < o_.losses.count && loss_ <= o_.losses[j]; ++j)
         falls.push_back(fall(o_.losses[j]));
       if (o_.losses_terminal && !falls.empty() &&
-          fallen_ + static_cast<Index>(falls.size()) == o_.n_losses)
+          fallen_ + static_cast<Index>(falls.size()) == o_.losses.count)
         stop = std::min(stop, falls.back());
     }
-    if (o_.n_levels > 0 && done_ < n_) stop = std::min(stop, climb(stop, time));
+    if (watches_levels()) stop = std::min(stop, climb(stop, time));
     if (still <= 1.0 && still <= stop) {
       converged_ = true;
       out_.converged_time = time(still);
     }
     for (const double theta : falls)
       if (theta <= stop) out_.loss_times[fallen_++] = time(theta);
-    while (saved_ < o_.n_save && o_.save_at[saved_] <= time(std::min(stop, 1.0))) {
-      const double when = o_.save_at[saved_];
+    while (saved_ < o_.saves.count && o_.saves[saved_] <= time(std::min(stop, 1.0))) {
+      const double when = o_.saves[saved_];
       save(dense(when >= t_new ? 1.0 : (when - t) / (t_new - t)));
     }
     return stop;
@@ -334,7 +304,7 @@ class Run {
   }
 
   // ---- levels of overlaps ------------------------------------------------------------------
-  bool pending(Index i) const { return at(reached_, i) < o_.n_levels; }
+  bool pending(Index i) const { return at(reached_, i) < o_.levels.count; }
   double largest(Index i, const double* state, double* m) const {
     e_.layout.overlaps(state + i * e_.field.width, m);
     double top = 0.0;
@@ -342,8 +312,8 @@ class Run {
     return top;
   }
   void note_hit(Index i, double t) {
-    out_.hits[i * o_.n_levels + at(reached_, i)] = t;
-    if (++at(reached_, i) == o_.n_levels) ++done_;
+    out_.hits[i * o_.levels.count + at(reached_, i)] = t;
+    if (++at(reached_, i) == o_.levels.count) ++done_;
   }
 
   // Notes the levels met up to `stop`; returns where the last neuron meets the last level.
@@ -368,11 +338,11 @@ class Run {
       for (int s = 0; s < T::dense_stages; ++s)
         e_.layout.overlaps(k_at_[s] + i * e_.field.width, rates.data() + s * k_);
       const Segment<T> segment{k_, start.data(), end.data(), rates.data(), h_};
-      for (; next < o_.n_levels; ++next) {
+      for (; next < o_.levels.count; ++next) {
         const double theta = squared::first_hit(segment, k_, o_.levels[next]);
         if (theta > 1.0) break;
         hits.push_back({i, theta});
-        if (next + 1 == o_.n_levels) {
+        if (next + 1 == o_.levels.count) {
           ++complete;
           latest = std::max(latest, theta);
         }

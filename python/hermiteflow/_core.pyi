@@ -189,6 +189,47 @@ def solve(
     Integrate every neuron.
     """
 
+def solve_squared(
+    cross: FlowSpec,
+    own: FlowSpec,
+    second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    state: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    q: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    loss_at_zero: typing.SupportsFloat | typing.SupportsIndex,
+    method: typing.SupportsInt | typing.SupportsIndex,
+    t_end: typing.SupportsFloat | typing.SupportsIndex,
+    step: typing.SupportsFloat | typing.SupportsIndex,
+    rtol: typing.SupportsFloat | typing.SupportsIndex,
+    atol: typing.SupportsFloat | typing.SupportsIndex,
+    max_steps: typing.SupportsInt | typing.SupportsIndex,
+    renormalize: bool,
+    levels: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    levels_terminal: bool,
+    losses: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    losses_terminal: bool,
+    tol: typing.SupportsFloat | typing.SupportsIndex,
+    tol_terminal: bool,
+    save_at: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+    progress: typing.Any,
+) -> dict[str, typing.Any]:
+    """
+    Integrate all neurons of the squared loss together.
+    """
+
+def squared_rates(
+    cross: FlowSpec,
+    own: FlowSpec,
+    second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    state: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    q: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    loss_at_zero: typing.SupportsFloat | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> tuple[typing.Any, ...]:
+    """
+    Right-hand side of MATH (10), norms of the gradient (n,), loss.
+    """
+
 def status_table() -> list[typing.Any]:
     """
     (number, name, message) of each status.

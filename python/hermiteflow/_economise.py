@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 #: Shares of the largest value: what may be left out, and how large the new terms may become
 #: beside the old ones before their rounding would be seen.
-LEFT_OUT, GROWTH = 1e-16, 1.5
+LEFT_OUT, GROWTH = 6e-17, 1.5
 
 
 def economised(coefficients: Array, low: float) -> Array:
@@ -43,9 +43,8 @@ def economised(coefficients: Array, low: float) -> Array:
         return coefficients
     domain = [low, 1.0]
     whole = Polynomial(coefficients).convert(kind=Chebyshev, domain=domain)
-    sizes = np.abs(whole.coef)
-    beyond = np.cumsum(sizes[::-1])[::-1]
-    kept = int(np.count_nonzero(beyond > LEFT_OUT * np.max(sizes)))
+    sizes = np.abs(whole.coef)  # they fall as powers, down to rounding
+    kept = int(np.flatnonzero(sizes > LEFT_OUT * np.max(sizes))[-1]) + 1
     short = Chebyshev(whole.coef[:kept], domain=domain).convert(kind=Polynomial).coef
     # large terms of both signs would cancel
     grown = np.sum(np.abs(short)) > GROWTH * np.sum(np.abs(coefficients))

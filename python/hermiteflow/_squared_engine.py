@@ -177,8 +177,9 @@ def integrate(
         Ascending levels of max_j |M_ij|, and descending levels of the loss, whose first times are
         wanted; terminal: stop when the last is met, by every neuron.
     tol : float
-        Converged when each neuron's |grad_i L| is at most this; 0: not watched. From order
-        parameters |grad_i|^2 is a difference: below about 1e-8 it is rounding.
+        Converged when each neuron's |grad_i L| is at most this; 0: not watched. Order parameters
+        know |grad_i|^2 to their own error only: |grad_i| to the root of `rtol`. Coordinates know it
+        to `rtol`.
     save_at : array, optional
         Ascending times.
     progress : callable, optional

@@ -138,14 +138,15 @@ def test_the_order_of_fixed_steps(method: str, order: int) -> None:
 
 @pytest.mark.parametrize("method", ADAPTIVE)
 def test_errors_follow_the_tolerance(method: str) -> None:
-    problem = make("erf", "identity", 6, 4)
-    exact = both(problem, t_end=5.0, **TIGHT)
+    problem, t_end = make("erf", "identity", 6, 4), 2.0
+    exact = both(problem, t_end=t_end, **TIGHT)
     for rtol in (1e-5, 1e-7, 1e-9):
-        found = both(problem, method=method, rtol=rtol, atol=1e-2 * rtol, t_end=5.0)
-        for i, f, e in zip((0, 2), found, exact, strict=True):
-            error = np.abs(f["state"][i] - e["state"][i]).max()
-            assert 1e-4 * rtol < error < 20 * rtol
-            assert f["steps"] < e["steps"]
+        options = {"method": method, "rtol": rtol, "atol": 1e-2 * rtol}
+        found = both(problem, t_end=t_end, **options)
+        late = both(problem, t_end=t_end * (1.0 + 200.0 * rtol), **options)
+        for i, f, e, other in zip((0, 2), found, exact, late, strict=True):
+            assert np.abs(f["state"][i] - e["state"][i]).max() < 2 * rtol
+            assert np.abs(other["state"][i] - e["state"][i]).max() > 2 * rtol
 
 
 @pytest.mark.parametrize("method", [*ADAPTIVE, "rk4"])
@@ -222,7 +223,7 @@ def test_a_run_stops_at_the_last_neurons_last_level() -> None:
             assert np.isfinite(found["hits"]).all()
             assert found["t"] == np.max(found["hits"])
     one = make("h3", "identity", 1, 1, near=0.5)
-    found, moved = both(one, t_end=50.0, levels=levels, levels_terminal=True)
+    found, moved = both(one, t_end=50.0, levels=levels, levels_terminal=True, rtol=1e-11)
     assert found["status"] == moved["status"] == Status.event
     assert found["t"] == found["hits"][0, 1]
     np.testing.assert_allclose(abs(found["state"][0]), 0.9, rtol=1e-9)
@@ -231,8 +232,8 @@ def test_a_run_stops_at_the_last_neurons_last_level() -> None:
 
 @pytest.mark.parametrize("method", ADAPTIVE)
 def test_convergence_stops_where_all_gradients_are_small(method: str) -> None:
-    problem, tol = make("erf", "identity", 3, 3, ones=True, near=2.0, seed=1), 1e-6
-    for found in both(problem, method=method, rtol=1e-9, atol=1e-12, t_end=np.inf, tol=tol):
+    problem, tol = make("erf", "identity", 3, 3, ones=True, near=2.0, seed=1), 1e-5
+    for found in both(problem, method=method, rtol=1e-12, atol=1e-14, t_end=np.inf, tol=tol):
         assert found["status"] == Status.converged
         assert found["t"] == found["converged"]
         largest = found["gradient_norms"].max()

@@ -20,21 +20,28 @@ struct SquaredFlow {
   double loss_at_zero;           // the part of (9) that M = 0 and Q = 0 leave
 };
 
+struct SquaredTimes {
+  double t_end, step, rtol, atol;  // step: rk4; tolerances of each entry: the other methods
+};
+
+struct SquaredList {
+  Index count;
+  const double* at;
+  double operator[](Index i) const { return at[i]; }
+};
+
 struct SquaredOptions {
   Method method;
-  double t_end, step, rtol, atol;
+  SquaredTimes times;
   Index max_steps;
-  bool renormalize;  // coordinates, rk4: |w| = 1 after each step
-  Index n_levels;
-  const double* levels;  // of max_j |M_ij|, ascending
+  bool renormalize;      // coordinates, rk4: |w| = 1 after each step
+  SquaredList levels;    // of max_j |M_ij|, ascending
   bool levels_terminal;  // stop when each neuron has met the last
-  Index n_losses;
-  const double* losses;  // descending
+  SquaredList losses;    // descending
   bool losses_terminal;
   double tol;  // of the norm of each neuron's Riemannian gradient; 0: not watched
   bool tol_terminal;
-  Index n_save;
-  const double* save_at;  // ascending
+  SquaredList saves;  // times, ascending
 };
 
 // A state by rows: M (n, k) and Q (n, n), or W (n, r) alone.

@@ -274,12 +274,16 @@ class SquaredRates {
     }
   }
 
-  // dw_i = [V; W]^T t_i, so |dw_i|^2 = t_i . ([V; W] dw_i), before the transpose is added
+  // dw_i = [V; W]^T t_i, so |dw_i|^2 = t_i . ([V; W] dw_i), before the transpose is added. Where M
+  // and Q are not quite those of any W this may be below 0, but no v . dw or w . dw is above |dw|.
   void speeds(const double* t, const double* out, double* speed2, Index begin, Index rows) const {
     for (Index i = 0; i < rows; ++i) {
       const double* const row = out + (begin + i) * f_.width;
       const double square = dot(coordinates_ ? row : t + i * f_.across, row, f_.width);
-      speed2[begin + i] = square > 0.0 ? square : square * 0.0;
+      Block largest = 0.0;
+      for (Index c = 0; c < f_.width; c += SL) largest = largest.max(load<SL>(row + c).abs());
+      const double least = -(Block(0.0) - largest).least();
+      speed2[begin + i] = square < least * least ? least * least : square;  // a NaN stays
     }
   }
 
