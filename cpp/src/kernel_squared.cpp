@@ -2,6 +2,7 @@
 #include "kernels.hpp"
 
 #include "hermiteflow/squared_field.hpp"
+#include "hermiteflow/squared_four.hpp"
 
 namespace hermiteflow::HF_ISA {
 
@@ -59,6 +60,7 @@ SquaredError squared_error(Index begin, Index end, Index count, const double* e,
 
 void squared_rk4(const SquaredField* field, double* y, double step, Index steps, bool renormalize,
                  double* scratch) {
+  if (SquaredFour::takes(*field)) return SquaredFour(*field).rk4(y, step, steps);
   const SquaredRates rates(*field, scratch);
   const Index n = field->n, size = n * field->width;
   double *const z = scratch + SquaredRates::memory(*field, n), *const f = z + size,
