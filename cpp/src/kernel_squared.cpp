@@ -1,8 +1,8 @@
 // The squared loss: its field by rows, and what an integrator does with whole states.
 #include "kernels.hpp"
 
+#include "hermiteflow/squared_eight.hpp"
 #include "hermiteflow/squared_field.hpp"
-#include "hermiteflow/squared_four.hpp"
 
 namespace hermiteflow::HF_ISA {
 
@@ -61,6 +61,9 @@ SquaredError squared_error(Index begin, Index end, Index count, const double* e,
 void squared_rk4(const SquaredField* field, double* y, double step, Index steps, bool renormalize,
                  double* scratch) {
   if (SquaredFour::takes(*field)) return SquaredFour(*field).rk4(y, step, steps);
+#if defined(__AVX512F__)
+  if (SquaredEight::takes(*field)) return SquaredEight(*field).rk4(y, step, steps, scratch);
+#endif
   const SquaredRates rates(*field, scratch);
   const Index n = field->n, size = n * field->width;
   double *const z = scratch + SquaredRates::memory(*field, n), *const f = z + size,
