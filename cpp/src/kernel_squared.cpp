@@ -66,8 +66,9 @@ void squared_rk4(const SquaredField* field, double* y, double step, Index steps,
 #endif
   const SquaredRates rates(*field, scratch);
   const Index n = field->n, size = n * field->width;
-  double *const z = scratch + SquaredRates::memory(*field, n), *const f = z + size,
-                *const total = f + size;
+  // apart by odd numbers of cache lines: at multiples of a page they would push each other out
+  double *const z = scratch + SquaredRates::memory(*field, n) + 13 * SL,
+                *const f = z + size + 17 * SL, *const total = f + size + 21 * SL;
   const bool whole = field->form == SquaredForm::order_parameters;
   const auto evaluate = [&](const double* at, double* to) {
     rates(at, to, nullptr, 0, n);

@@ -48,6 +48,7 @@ class SquaredEight {
       }
       minus_sums(u, t + 16 * SL + i);
     }
+    forget(t);
     Block part[8], sums[8];
 #pragma GCC unroll 8
     for (int l = 0; l < 8; ++l) part[l] = load<SL>(x + l * 16);

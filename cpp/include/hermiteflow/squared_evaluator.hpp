@@ -22,7 +22,7 @@ class SquaredEvaluator {
         threads_(field.small ? 1 : thread_count(threads)) {
     const Index share = (field.n + 2 * threads_ - 1) / (2 * threads_);
     block_ = field.small ? field.n : std::clamp<Index>((share + 7) / 8 * 8, 8, 256);
-    const Index states = field.small ? 3 * layout.size() : 0;  // for RK4
+    const Index states = field.small ? 3 * layout.size() + 512 : 0;  // for RK4
     for (int i = 0; i < threads_; ++i)
       scratch_.push_back(make_scratch(kernel_.squared_scratch(&field, block_) + states));
     losses_.resize(static_cast<std::size_t>(field.n));

@@ -17,6 +17,10 @@ inline constexpr bool has_four = true;
 inline constexpr bool has_four = false;
 #endif
 
+// From memory a number is spread over a register without a shuffle; compilers that still hold what
+// was stored would shuffle.
+HF_INLINE void forget(double* stored) { asm volatile("" : : "r"(stored) : "memory"); }
+
 // out_j = [0 | column j of the left or the right half of x]
 template <bool Right>
 HF_INLINE void turn_four(const Block (&x)[4], Block (&out)[4]) {
@@ -94,25 +98,25 @@ class SquaredFour {
       part[i] = u[i] * x[i];
     }
     minus_sums(part, t + 4 * SL);
+    forget(t);
     turn_four<false>(x, y);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) y[j] += gram_[j];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
       const double* const row = t + i * SL;
-      Block first = Block(row[0]) * y[0], second = Block(row[2]) * y[2];
-      first = madd(Block(row[1]), y[1], first);
+      Block first = Block(row[0]) * y[0], second = Block(row[1]) * y[1];
+      first = madd(Block(row[2]), y[2], first);
       second = madd(Block(row[3]), y[3], second);
-#pragma GCC unroll 4
-      for (int l = 0; l < 4; ++l)
-        if (l != i)
-          (l % 2 == 0 ? first : second) =
-              madd(Block(row[4 + l]), x[l], l % 2 == 0 ? first : second);
-      out[i] = madd(Block(t[4 * SL + i]), x[i], first + second);
+      Block third = Block(row[4 + (i + 1) % 4]) * x[(i + 1) % 4],
+            fourth = Block(row[4 + (i + 2) % 4]) * x[(i + 2) % 4];
+      third = madd(Block(row[4 + (i + 3) % 4]), x[(i + 3) % 4], third);
+      fourth = madd(Block(t[4 * SL + i]), x[i], fourth);
+      out[i] = (first + second) + (third + fourth);
     }
     turn_four<true>(out, y);
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) out[i] = cleared(out[i] + y[i], i);
+    for (int i = 0; i < 4; ++i) out[i] = cleared_sum(out[i], y[i], i);
   }
 
   // So many steps of RK4, in place.
@@ -127,12 +131,16 @@ class SquaredFour {
   Law law_;
   Block weight_[4], gram_[4];
 
-  static HF_INLINE Block cleared(const Block& v, int i) {
-    static constexpr double mask[4][SL] __attribute__((aligned(64))) = {{1, 1, 1, 1, 0, 1, 1, 1},
-                                                                        {1, 1, 1, 1, 1, 0, 1, 1},
-                                                                        {1, 1, 1, 1, 1, 1, 0, 1},
-                                                                        {1, 1, 1, 1, 1, 1, 1, 0}};
-    return v * load<SL>(mask[i]);
+  // x + y, and zero on the diagonal of Q
+  static HF_INLINE Block cleared_sum(const Block& x, const Block& y, int i) {
+    Block sum;
+#if defined(__AVX512F__)
+    sum.part = _mm512_maskz_add_pd(static_cast<__mmask8>(0xFF ^ (16 << i)), x.part, y.part);
+#else
+    static constexpr double mask[2 * SL] = {1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1};
+    sum = (x + y) * Block::load<false>(mask + 3 - i);
+#endif
+    return sum;
   }
 
   template <bool Root>

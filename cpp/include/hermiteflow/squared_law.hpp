@@ -16,12 +16,12 @@ using Block = Lane<SL>;
 // Registers whose polynomials run side by side.
 inline constexpr int abreast = packet_lanes >= 8 ? 4 : 2;
 
-// 1 / sqrt(4 - u^2) to rounding, |u| <= 1: 14 bits and one step of fourth order, where square
+// 1 / sqrt(4 - min(u^2, 1)) to rounding: 14 bits and one step of fourth order, where square
 // roots and divisions would take three times as long. A polynomial is quicker elsewhere.
 #if defined(__AVX512F__)
 inline constexpr bool quick_roots = true;
 HF_INLINE Block inverse_root(const Block& u) {
-  const Block minus = madd(u, u, -4.0);
+  const Block minus = madd(u, u, -4.0).min(-3.0);
   Block y;
   y.part = _mm512_rsqrt14_pd((Block(0.0) - minus).part);
   const Block error = madd(minus * y, y, 1.0);
@@ -29,7 +29,9 @@ HF_INLINE Block inverse_root(const Block& u) {
 }
 #else
 inline constexpr bool quick_roots = false;
-HF_INLINE Block inverse_root(const Block& u) { return madd(u, u, -4.0).abs().sqrt().inverse(); }
+HF_INLINE Block inverse_root(const Block& u) {
+  return madd(u, u, -4.0).min(-3.0).abs().sqrt().inverse();
+}
 #endif
 
 class Law {
@@ -46,13 +48,13 @@ class Law {
   // u := psi'(u) / scale, |u| > 1 taken as 1: stages of Runge-Kutta methods overshoot.
   template <bool Root, int R>
   HF_INLINE void apply(Block (&u)[R]) const {
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) u[r] = u[r].min(1.0).max(-1.0);
     if constexpr (Root) {
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) u[r] = inverse_root(u[r]);
       return;
     }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) u[r] = u[r].min(1.0).max(-1.0);
     if (arc_) {
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) u[r] = series_.force(0, u[r]);
