@@ -12,7 +12,7 @@ from scipy.integrate import solve_ivp
 
 import hermiteflow as hf
 
-from . import machine
+from . import machine, squared
 from .measure import Contest, Side, timed
 from .peers import (
     numpy_full,
@@ -367,5 +367,9 @@ CASES = {
         Case("general-numpy", partial(rk4_general, peer="plain"), 3.0, share=0.8),
         Case("general-tiled", partial(rk4_general, peer="tiled"), 1.0, share=0.8),
         Case("million", million, 0.0, rounds=3),
+        Case("squared-4", partial(squared.rates, n=4), 5.0),
+        Case("squared-8", partial(squared.rates, n=8), 5.0),
+        Case("squared-32", partial(squared.rates, n=32), 3.0),
+        Case("squared-numpy", partial(squared.rates, n=8, peer="numpy"), 0.0),
     )
 }

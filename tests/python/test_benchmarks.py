@@ -25,7 +25,16 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import __main__ as command  # noqa: E402
-from benchmarks import cases, engine, figures, measure, precision, problems, tables  # noqa: E402
+from benchmarks import (  # noqa: E402
+    cases,
+    engine,
+    figures,
+    measure,
+    precision,
+    problems,
+    squared,
+    tables,
+)
 from benchmarks.peers import (  # noqa: E402
     numpy_full,
     numpy_general,
@@ -69,6 +78,16 @@ def test_numpy_takes_our_steps_of_links_in_closed_form(
     with pytest.raises(AssertionError):
         np.testing.assert_allclose(other, ours, rtol=0, atol=1e-13)
     assert measure.measure(cases.rk4_link(True, name), 1)["ratio"] is not None
+
+
+def test_numpy_takes_our_steps_of_the_squared_loss() -> None:
+    system, M, Q = squared.start(5)
+    found, exact = squared.ours(system, M, Q, STEPS), squared.reference(M, Q, STEPS)
+    for steps in (found, squared.numpy_rk4(M, Q, STEPS)):
+        np.testing.assert_allclose(steps, exact, rtol=0, atol=1e-14)
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(found, squared.reference(M, Q, STEPS - 1), rtol=0, atol=1e-14)
+    assert measure.measure(squared.rates(True, 5, "numpy"), 1)["ratio"] is not None
 
 
 def test_numpy_takes_our_steps_with_a_general_gram(monkeypatch: pytest.MonkeyPatch) -> None:

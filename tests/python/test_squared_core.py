@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from oracles import Array
 from squared_problems import KINDS, LINKS, Problem, make
 
 import hermiteflow as hf
-from hermiteflow import _core
 from hermiteflow import _squared_engine as engine
 
 SIZES = [(1, 1), (2, 3), (4, 4), (5, 3), (8, 8), (9, 7), (16, 17), (33, 20), (65, 3), (3, 66)]
 NARROW = 2e-14
-
-
-@pytest.fixture(params=_core.build_info()["isa_available"])
-def isa(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = _core.build_info()["isa"]
-    assert _core.select_isa(request.param)
-    yield request.param
-    _core.select_isa(before)
 
 
 def close(found: Array, wanted: Array, scale: float) -> None:
