@@ -1,7 +1,5 @@
 #include "bindings.hpp"
 
-#include <limits>
-
 #include "hermiteflow/squared.hpp"
 
 namespace hermiteflow::bindings {
@@ -95,21 +93,12 @@ py::dict solve(const FlowSpec& cross, const FlowSpec& own, const Array& second_l
   interruptible(progress, [&](const Poll& poll) {
     solve_squared(flow, options, from, result, threads, poll);
   });
-  py::dict out;
-  out["state"] = end.tuple();
-  out["path"] = path.tuple();
-  out["path_loss"] = path_loss;
-  out["hits"] = hits;
-  out["loss_times"] = loss_times;
-  out["gradient_norms"] = norms;
-  out["converged"] = result.converged_time;
-  out["t"] = result.t;
-  out["loss"] = result.loss;
-  out["status"] = static_cast<int>(result.status);
-  out["steps"] = result.steps;
-  out["rejected"] = result.rejected;
-  out["evaluations"] = result.evaluations;
-  return out;
+  using namespace py::literals;
+  return py::dict("state"_a = end.tuple(), "path"_a = path.tuple(), "path_loss"_a = path_loss,
+                  "hits"_a = hits, "loss_times"_a = loss_times, "gradient_norms"_a = norms,
+                  "converged"_a = result.converged_time, "t"_a = result.t, "loss"_a = result.loss,
+                  "status"_a = static_cast<int>(result.status), "steps"_a = result.steps,
+                  "rejected"_a = result.rejected, "evaluations"_a = result.evaluations);
 }
 
 }  // namespace

@@ -35,10 +35,9 @@ class Run {
   void run(const SquaredState& start) {
     e_.layout.pack(start, y_.get());
     out_.status = loop();
-    double* const y = y_.get();
-    e_.layout.unpack(y, out_.end);
-    out_.loss = e_.loss(y);
-    e_.rates(y, z_.get(), speed2_.data());
+    e_.layout.unpack(y_.get(), out_.end);
+    out_.loss = e_.loss(y_.get());
+    e_.rates(y_.get(), z_.get(), speed2_.data());
     for (Index i = 0; i < n_; ++i) out_.gradient_norms[i] = std::sqrt(at(speed2_, i));
     out_.evaluations = e_.evaluations;
   }
@@ -140,12 +139,11 @@ class Run {
   Status loop() {
     double& t = out_.t;
     double previous = 1.0;
-    bool first = true, fresh = false;
+    bool first = true, fresh = true;  // is the rate at the start of the step there?
     if (!e_.rates(y_.get(), k_at_[0], speed2_.data())) return Status::interrupted;
     speed_before_ = fastest2();
     if (!(speed_before_ - speed_before_ == 0.0)) return Status::non_finite;
     if (watches_loss()) loss_before_ = e_.loss(y_.get());
-    fresh = true;
     if (greet()) return converged_ && o_.tol_terminal ? Status::converged : Status::event;
     double wanted = T::adaptive ? first_step() : o_.times.step;
     while (t < o_.times.t_end) {

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _core
+from . import _checks, _core
 from ._checks import Array
 from ._economise import economised
 from .interactions import Interaction
@@ -95,6 +95,25 @@ class System:
     gram: Array | None = field(default=None)
     factor: Array | None = field(default=None)
 
+    def __post_init__(self) -> None:
+        _checks.choice(self.structure, "structure", tuple(KINDS))
+        _checks.array(self.second_layer, "second_layer", ("n",), finite=False)
+        _checks.array(self.target_weights, "target_weights", (self.k,))
+        if self.structure == "general":
+            _checks.array(self.gram, "gram", (self.k, self.k))
+            _checks.array(self.factor, "factor", (self.k, "rank"))
+
+    def state(self, state: Array, Q: Array | None) -> tuple[Array, Array | None]:
+        """Check the shapes of M and Q, or of W, which must have a column for each of V's."""
+        n = self.second_layer.size
+        if Q is not None:
+            return _checks.array(state, "M", (n, self.k)), _checks.array(Q, "Q", (n, n))
+        W = _checks.array(state, "W", (n, "r"))
+        rank = self.k if self.factor is None else self.factor.shape[1]
+        if W.shape[1] < rank:
+            raise ValueError(f"W must have at least {rank} columns, the rank of G, got {W.shape}")
+        return W, None
+
     def specs(self) -> tuple[_core.FlowSpec, _core.FlowSpec]:
         """Return what C++ sees, built anew for each call."""
         cross = _core.FlowSpec(
@@ -132,7 +151,7 @@ def rates(system: System, state: Array, Q: Array | None = None, *, threads: int 
     array([[0.5625]])
     """
     (M, dQ, W), norms, loss = _core.squared_rates(
-        *system.specs(), system.second_layer, state, Q, system.loss_at_zero, threads
+        *system.specs(), system.second_layer, *system.state(state, Q), system.loss_at_zero, threads
     )
     return Rates(M, dQ, W, norms, loss)
 
@@ -192,6 +211,11 @@ def integrate(
         `loss_times`, `converged`, `gradient_norms`, `t`, `loss`, `status`, `steps`, `rejected`,
         `evaluations`.
 
+    Raises
+    ------
+    ValueError, TypeError
+        A state of the wrong shape, an unknown method, a step or tolerance that is not positive.
+
     References
     ----------
     docs/mathematics (9), (10).
@@ -206,10 +230,15 @@ def integrate(
     >>> out["state"][0].round(6), round(out["loss"], 6)
     (array([[1.]]), 0.0)
     """
+    if METHODS[_checks.choice(method, "method", tuple(METHODS))] == 0:
+        _checks.real(step, "step", low=0.0, open_low=True)
+    else:
+        _checks.real(rtol, "rtol", low=0.0, open_low=True)
+        _checks.real(atol, "atol", low=0.0, open_low=True)
     empty = np.zeros(0)
     levels, losses, save_at = (empty if x is None else x for x in (levels, losses, save_at))
     return _core.solve_squared(
-        *system.specs(), system.second_layer, state, Q, system.loss_at_zero, METHODS[method],
-        t_end, step, rtol, atol, max_steps, renormalize, levels, levels_terminal, losses,
-        losses_terminal, tol, tol_terminal, save_at, threads, progress,
+        *system.specs(), system.second_layer, *system.state(state, Q), system.loss_at_zero,
+        METHODS[method], t_end, step, rtol, atol, max_steps, renormalize, levels, levels_terminal,
+        losses, losses_terminal, tol, tol_terminal, save_at, threads, progress,
     )  # fmt: skip

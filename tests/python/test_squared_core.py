@@ -129,3 +129,21 @@ def test_stages_outside_the_sphere_are_clamped(link: str) -> None:
     close(found.M, D - C @ M - rho[:, None] * M, 10 * size(problem))
     free, _ = problem.forces(M, Q)
     assert np.abs(free - D).max() > 1e-3
+
+
+def test_shapes_are_checked() -> None:
+    problem = make("erf", "general", 4, 3)
+    M, Q, W = problem.M, problem.Q, problem.coordinates
+    for state, other, text in (
+        (M[:3], Q, r"M must have shape \(4, 3\), got \(3, 3\)"),
+        (M, Q[:3], r"Q must have shape \(4, 4\), got \(3, 4\)"),
+        (W[:, :1], None, r"W must have at least 2 columns, the rank of G, got \(4, 1\)"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            engine.rates(problem.system, state, other)
+        with pytest.raises(ValueError, match=text):
+            engine.integrate(problem.system, state, other, t_end=1.0)
+    with pytest.raises(ValueError, match="step must be"):
+        engine.integrate(problem.system, W, method="rk4", t_end=1.0)
+    with pytest.raises(ValueError, match="atol must be"):
+        engine.integrate(problem.system, W, atol=0.0, t_end=1.0)
