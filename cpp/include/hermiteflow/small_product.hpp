@@ -15,8 +15,8 @@ namespace small {
 
 inline constexpr int L = static_cast<int>(squared_lanes);
 // A tile of C: as many rows, and columns of L, as the registers hold.
-inline constexpr int high = packet_lanes >= 8 ? 8 : (packet_lanes == 4 ? 4 : 2);
-inline constexpr int wide = packet_lanes >= 8 ? 2 : 1;
+inline constexpr int high = packet_lanes >= 4 ? 4 : 2;
+inline constexpr int wide = packet_lanes >= 8 ? 4 : 1;
 
 template <int R, int C>
 HF_INLINE void tile(Index depth, const double* a, Index a_width, const double* b, Index b_width,
@@ -24,22 +24,22 @@ HF_INLINE void tile(Index depth, const double* a, Index a_width, const double* b
   Lane<L> sums[R][C];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int q = 0; q < C; ++q) sums[r][q] = add ? load<L>(c + r * c_width + q * L) : Lane<L>(0.0);
   for (Index l = 0; l < depth; ++l) {
     Lane<L> here[C];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int q = 0; q < C; ++q) here[q] = load<L>(b + l * b_width + q * L);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const Lane<L> factor = a[r * a_width + l];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int q = 0; q < C; ++q) sums[r][q] = madd(factor, here[q], sums[r][q]);
     }
   }
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int q = 0; q < C; ++q) store<L>(c + r * c_width + q * L, sums[r][q]);
 }
 
