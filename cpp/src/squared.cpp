@@ -23,7 +23,7 @@ class Run {
   Run(SquaredEvaluator& evaluator, const SquaredOptions& options, SquaredResult& result,
       Watch& watch)
       : e_(evaluator), o_(options), out_(result), watch_(watch), n_(e_.field.n), k_(e_.field.k),
-        reached_(static_cast<std::size_t>(n_), 0), speed2_(static_cast<std::size_t>(n_)),
+        reached_(static_cast<std::size_t>(n_), 0), speed2_(static_cast<std::size_t>(2 * n_)),
         controller_{T::adaptive ? 1.0 / (T::error_order + 1.0) : 1.0} {
     y_ = e_.state();
     z_ = e_.state();
@@ -65,9 +65,13 @@ class Run {
   bool watches_loss() const { return fallen_ < o_.losses.count; }
   bool watches_levels() const { return o_.levels.count > 0 && done_ < n_; }
   bool watches() const { return watches_speed() || watches_loss() || watches_levels(); }
+  // the largest |grad_i|^2 / |F_i|^2, F_i the force before it is projected
   double fastest2() const {
     double most = 0.0;
-    for (const double s : speed2_) most = s <= most ? most : s;  // a NaN stays
+    for (Index i = 0; i < n_; ++i) {
+      const double moved = at(speed2_, i), share = moved / at(speed2_, n_ + i);
+      if (moved != 0.0) most = share <= most ? most : share;  // a NaN stays
+    }
     return most;
   }
 
@@ -365,18 +369,6 @@ class Run {
 };
 
 }  // namespace
-
-double squared_rates(const SquaredFlow& flow, const SquaredState& at, const SquaredState& rates,
-                     double* norms, int threads, const Poll& poll) {
-  Watch watch(poll);
-  SquaredEvaluator evaluator(flow, threads, watch);
-  const Scratch y = evaluator.state(), out = evaluator.state();
-  evaluator.layout.pack(at, y.get());
-  evaluator.rates(y.get(), out.get(), norms);
-  evaluator.layout.unpack(out.get(), rates);
-  for (Index i = 0; i < flow.n; ++i) norms[i] = std::sqrt(norms[i]);
-  return evaluator.loss(y.get());
-}
 
 void solve_squared(const SquaredFlow& flow, const SquaredOptions& options,
                    const SquaredState& start, SquaredResult& result, int threads,

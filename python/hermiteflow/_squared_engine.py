@@ -196,9 +196,10 @@ def integrate(
         Ascending levels of max_j |M_ij|, and descending levels of the loss, whose first times are
         wanted; terminal: stop when the last is met, by every neuron.
     tol : float
-        Converged when each neuron's |grad_i L| is at most this; 0: not watched. Order parameters
-        know |grad_i|^2 to their own error only: |grad_i| to the root of `rtol`. Coordinates know it
-        to `rtol`.
+        Converged when |grad_i L| <= tol |F_i| for each neuron, with the force before it is
+        projected, F_i = sum_j D_ij v_j - sum_l C_il w_l; 0: not watched. Order parameters know
+        |grad_i|^2 to their own error only: |grad_i| to the root of `rtol`. Coordinates know it to
+        `rtol`.
     save_at : array, optional
         Ascending times.
     progress : callable, optional

@@ -239,9 +239,8 @@ def _start(
         return start, *_coordinates.order_parameters(targets, start.state)
     assert overlaps is not None
     assert student_overlaps is not None
-    size = len(overlaps) if hasattr(overlaps, "__len__") else 1
-    _check_memory(memory_limit, size, targets.k, saved, d=0)
     M, Q = flow._order_parameters(overlaps, student_overlaps)
+    _check_memory(memory_limit, M.shape[0], targets.k, saved, d=0)
     return _coordinates.of_order_parameters(targets, M, Q), M, Q
 
 

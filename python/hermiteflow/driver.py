@@ -117,8 +117,9 @@ def solve(
     weights : array_like (n, d)
         Starts as unit vectors; the final weights are then returned as well.
     t_end : float
-        End of the integration; finite for a SquaredFlow. With inf and no terminal event, each neuron runs until it has
-        converged (an event `Converged()` is added), or provably never escapes.
+        End of the integration; finite for a SquaredFlow. With inf and no terminal event, each
+        neuron runs until it has converged (an event `Converged()` is added), or provably never
+        escapes.
     method : {"tsit5", "dopri5", "dop853", "rk4"}
         Adaptive Runge-Kutta methods with a step size per neuron, or fixed steps.
     step : float

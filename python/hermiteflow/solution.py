@@ -236,5 +236,7 @@ def same_field(left: Any, right: Any) -> bool:
         text = left.dtype.kind == right.dtype.kind == "U"
         return (text or left.dtype == right.dtype) and np.array_equal(left, right)
     if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(same_field(left[name], right[name]) for name in left)
+        if left.keys() != right.keys():
+            return False
+        return all(same_field(left[name], right[name]) for name in left)
     return type(left) is type(right) and bool(left == right)

@@ -139,7 +139,8 @@ struct KernelTable {
                   double* scratch);
   // doubles of scratch memory that one thread needs for so many rows
   Index (*squared_scratch)(const SquaredField*, Index rows);
-  // rows [begin, end) of the field at y; speed2 (n,) or null: |dw_i/dt|^2
+  // rows [begin, end) of the field at y; speed2 (2 n,) or null: |dw_i/dt|^2, then that of the
+  // force before it is projected
   void (*squared_rates)(const SquaredField*, const double* y, double* out, double* speed2,
                         Index begin, Index end, double* scratch);
   // rows [begin, end) of [M | Q] at y

@@ -39,7 +39,7 @@ struct SquaredOptions {
   bool levels_terminal;  // stop when each neuron has met the last
   SquaredList losses;    // descending
   bool losses_terminal;
-  double tol;  // of the norm of each neuron's Riemannian gradient; 0: not watched
+  double tol;  // of each neuron's gradient, beside its force; 0: not watched
   bool tol_terminal;
   SquaredList saves;  // times, ascending
 };

@@ -34,7 +34,7 @@ class SquaredEvaluator {
     return out;
   }
 
-  // d(state)/dt into `out`; speed2 (n,) or null. False: stopped.
+  // d(state)/dt into `out`; speed2 (2 n,) or null. False: stopped.
   bool rates(const double* y, double* out, double* speed2) {
     ++evaluations;
     const bool going = by_rows([&](Index begin, Index end, int thread) {

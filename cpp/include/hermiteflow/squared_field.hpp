@@ -40,7 +40,8 @@ class SquaredRates {
       overlaps(y, begin, rows, x, rest);
       weigh(x, begin, rows, t);
       pull(y, begin, rows, t, out, rest);
-      project(y + begin * f_.width, out + begin * f_.width, rows);
+      project(y + begin * f_.width, out + begin * f_.width, rows,
+              speed2 == nullptr ? nullptr : speed2 + f_.n + begin);
     } else {
       weigh(y + begin * f_.across, begin, rows, t);
       if (f_.small)
@@ -265,10 +266,12 @@ class SquaredRates {
     }
   }
 
-  // F - (F . w / |w|^2) w
-  void project(const double* y, double* out, Index rows) const {
+  // F - (F . w / |w|^2) w; |F . w / |w||^2 into `radial2` (rows,) or null
+  void project(const double* y, double* out, Index rows, double* radial2) const {
     for (Index i = 0; i < rows; ++i, y += f_.width, out += f_.width) {
-      const Block along = -dot(out, y, f_.width) / dot(y, y, f_.width);
+      const double pull = dot(out, y, f_.width), norm2 = dot(y, y, f_.width);
+      if (radial2 != nullptr) radial2[i] = pull * pull / norm2;
+      const Block along = -pull / norm2;
       for (Index c = 0; c < f_.width; c += SL)
         store<SL>(out + c, madd(along, load<SL>(y + c), load<SL>(out + c)));
     }
@@ -283,7 +286,14 @@ class SquaredRates {
       Block largest = 0.0;
       for (Index c = 0; c < f_.width; c += SL) largest = largest.max(load<SL>(row + c).abs());
       const double least = -(Block(0.0) - largest).least();
-      speed2[begin + i] = square < least * least ? least * least : square;  // a NaN stays
+      const double moved = square < least * least ? least * least : square;  // a NaN stays
+      double& pull2 = speed2[f_.n + begin + i];
+      if (!coordinates_) {
+        const double rho = t[i * f_.across + f_.first + begin + i];
+        pull2 = rho * rho;
+      }
+      speed2[begin + i] = moved;
+      pull2 += moved;
     }
   }
 
