@@ -20,6 +20,8 @@ from .landscape import (
     Fold,
     FoundPoints,
     Orbit,
+    SquaredMinima,
+    SquaredMinimum,
     basin_shares,
     bifurcation_diagram,
     classify,
@@ -29,6 +31,7 @@ from .landscape import (
     fixed_points,
     fold_beta,
     nearest_index,
+    squared_minima,
 )
 from .links import Link, hermite, link, polynomial
 from .solution import Solution, SolveWarning, Status
@@ -84,6 +87,8 @@ __all__ = [
     "SolveWarning",
     "SquaredFlow",
     "SquaredHessian",
+    "SquaredMinima",
+    "SquaredMinimum",
     "SquaredSolution",
     "Status",
     "SweepError",
@@ -109,5 +114,6 @@ __all__ = [
     "random_weights",
     "solve",
     "solve_ensemble",
+    "squared_minima",
     "sweep",
 ]

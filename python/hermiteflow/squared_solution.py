@@ -62,7 +62,7 @@ class SquaredSolution(Shown):
     --------
     >>> import hermiteflow as hf
     >>> flow = hf.SquaredFlow(hf.Orthonormal(k=2), hf.hermite(3))
-    >>> M, Q = hf.random_order_parameters(flow.targets, n=2, d=50, seed=0)
+    >>> M, Q = [[0.3, 0.0], [0.0, 0.2]], [[1.0, 0.0], [0.0, 1.0]]
     >>> sol = hf.solve(flow, overlaps=M, student_overlaps=Q, t_end=50.0)
     >>> sol.status.name, round(sol.loss, 6)
     ('t_end', 0.0)

@@ -11,6 +11,7 @@ from ._enumerate import fixed_points
 from ._found import FixedPoint, FoundPoints
 from ._nearest import nearest_index
 from ._points import classify, find_fixed_points
+from ._squared_minima import SquaredMinima, SquaredMinimum, squared_minima
 from ._table import FixedPoints, Orbit
 from ._thresholds import Fold, critical_beta, equal_loss_beta, fold_beta
 
@@ -20,6 +21,8 @@ __all__ = [
     "Fold",
     "FoundPoints",
     "Orbit",
+    "SquaredMinima",
+    "SquaredMinimum",
     "basin_shares",
     "bifurcation_diagram",
     "classify",
@@ -29,4 +32,5 @@ __all__ = [
     "fixed_points",
     "fold_beta",
     "nearest_index",
+    "squared_minima",
 ]

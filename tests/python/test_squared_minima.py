@@ -1,0 +1,95 @@
+"""Local minima of the squared loss: another minimiser stays, sharing is counted, all is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+import hermiteflow as hf
+from hermiteflow._coordinates import of_order_parameters
+
+
+def lowest_nearby(flow: hf.SquaredFlow, M: Any, Q: Any, seed: int) -> float:
+    """Loss that BFGS reaches in weights of one more dimension, from a small step away."""
+    W = of_order_parameters(flow.targets, np.asarray(M), np.asarray(Q)).state
+    rng = np.random.default_rng(seed)
+    start = np.pad(W, ((0, 0), (0, 1))) + 1e-4 * rng.normal(size=(W.shape[0], W.shape[1] + 1))
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        rows = flat.reshape(start.shape)
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        return flow.loss(rows / norms), (flow.gradient(rows / norms) / norms).ravel()
+
+    return float(minimize(loss, start.ravel(), jac=True, method="BFGS", options={"gtol": 1e-9}).fun)
+
+
+@pytest.mark.parametrize(
+    ("link", "k", "n"), [(hf.hermite(3), 2, 2), (hf.hermite(3), 3, 3), (hf.link("erf"), 3, 3)]
+)
+def test_another_minimiser_stays(link: hf.Link, k: int, n: int) -> None:
+    flow = hf.SquaredFlow(hf.Orthonormal(k=k), link)
+    found = hf.squared_minima(flow, n, starts=12, seed=0)
+    assert found.unfinished <= 1
+    assert sum(end.count for end in found) == found.starts - found.unfinished
+    assert [end.loss for end in found] == sorted(end.loss for end in found)
+    for end in found:
+        assert end.morse_index == 0
+        for seed in range(3):
+            low = lowest_nearby(flow, end.overlaps, end.student_overlaps, seed)
+            assert low > end.loss - 1e-7
+        assert flow.loss_of(end.overlaps, end.student_overlaps) == pytest.approx(end.loss, abs=1e-9)
+    # the twin: all neurons at the average, a fixed point from which the loss falls
+    M, Q = np.full((n, k), 1 / np.sqrt(k)), np.ones((n, n))
+    assert flow.hessian_of(M, Q).kind == "saddle"
+    assert min(lowest_nearby(flow, M, Q, s) for s in range(3)) < flow.loss_of(M, Q) - 1e-3
+
+
+def test_the_teacher_is_found_and_named() -> None:
+    flow = hf.SquaredFlow(hf.Equiangular(k=3, beta=0.2), hf.hermite(3))
+    found = hf.squared_minima(flow, 3, starts=12, seed=1)
+    best = found[0]
+    assert best.kind == "minimum"
+    assert best.sharing == (1, 1, 1)
+    assert abs(best.loss) < 1e-12
+    np.testing.assert_allclose(np.sort(best.overlaps.max(axis=1)), 1.0, atol=1e-7)
+    others = [end for end in found if end.loss > 0.1]
+    assert all(max(end.sharing) >= 2 for end in others)
+    assert sum(map(sum, (end.sharing for end in found))) == 3 * len(found)
+    text = repr(found)
+    assert text.startswith("SquaredMinima of 12 starts, ")
+    assert "1 1 1" in text
+    assert repr(best).startswith("SquaredMinimum(minimum, loss=")
+    assert found[:1] == (best,)
+
+
+def test_more_neurons_than_index_vectors_share_them() -> None:
+    """erf: with n > k the loss is 0 on a continuum, which is one entry."""
+    flow = hf.SquaredFlow(hf.Orthonormal(k=3), hf.link("erf"))
+    found = hf.squared_minima(flow, 5, starts=8, seed=0)
+    (one,) = found
+    assert (one.sharing, one.kind, one.count) == ((3, 1, 1), "degenerate", 8)
+    assert abs(one.loss) < 1e-9
+    flow = hf.SquaredFlow(hf.Orthonormal(k=2), hf.link("erf"), second_layer=0.5)
+    calls: list[tuple[int, int]] = []
+    again = hf.squared_minima(
+        flow, 4, starts=3, seed=0, t_end=0.1, progress=lambda *at: calls.append(at)
+    )
+    assert (len(again), again.unfinished) == (0, 3)
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_bad_input() -> None:
+    flow = hf.SquaredFlow(hf.Orthonormal(k=2), hf.hermite(3))
+    plain: Any = hf.CorrelationFlow(hf.Orthonormal(k=2), hf.hermite(3))
+    with pytest.raises(TypeError, match="flow must be a SquaredFlow"):
+        hf.squared_minima(plain, 2)
+    for change, words in (
+        ({"starts": 0}, "starts must be"),
+        ({"d": 1}, "d must be at least"),
+        ({"t_end": np.inf}, "t_end must be finite"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            hf.squared_minima(flow, 2, **{"seed": 0, **change})
