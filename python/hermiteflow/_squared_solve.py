@@ -261,7 +261,7 @@ def _times(events: Mapping[str, Event], out: Mapping[str, Any]) -> dict[str, Arr
             times[name] = out["hits"] if isinstance(event.level, tuple) else out["hits"][:, 0]
         elif isinstance(event, LossLevel):
             found = np.asarray(out["loss_times"])
-            times[name] = found if isinstance(event.level, tuple) else found[0]
+            times[name] = found if isinstance(event.level, tuple) else found.reshape(())
         else:
             times[name] = np.asarray(out["converged"])
     return times

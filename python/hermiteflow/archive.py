@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import _checks
-from ._dataset import FORMAT, VERSION, from_dataset
+from . import _checks, _dataset, _squared_dataset
+from ._dataset import FORMAT, VERSION
 from ._files import whole
 from .solution import Solution
+from .squared_solution import SquaredSolution
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,7 +25,7 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _NEEDED = ("xarray", "h5netcdf", "h5py")
 
 
-def save(solution: Solution, path: str | os.PathLike[str]) -> Path:
+def save(solution: Solution | SquaredSolution, path: str | os.PathLike[str]) -> Path:
     """Write a solution to a file; see `Solution.save`."""
     _checks.modules("save", _NEEDED)
     given = _path(path)
@@ -40,7 +42,7 @@ def save(solution: Solution, path: str | os.PathLike[str]) -> Path:
     return given
 
 
-def load(path: str | os.PathLike[str]) -> Solution:
+def load(path: str | os.PathLike[str]) -> Solution | SquaredSolution:
     """Read a solution that `Solution.save` wrote, equal to the one that was saved.
 
     Nothing in the file is executed. A link that was made from a callable comes back as its
@@ -53,7 +55,7 @@ def load(path: str | os.PathLike[str]) -> Solution:
 
     Returns
     -------
-    Solution
+    Solution or SquaredSolution
 
     Raises
     ------
@@ -91,7 +93,9 @@ def load(path: str | os.PathLike[str]) -> Solution:
             if found == (FORMAT, VERSION):
                 if ds.attrs.get("checksum") != _checksum(ds.load()):
                     raise ValueError("its checksum does not fit")
-                return from_dataset(ds)
+                if json.loads(ds.attrs["flow"])["type"] == "SquaredFlow":
+                    return _squared_dataset.from_dataset(ds)
+                return _dataset.from_dataset(ds)
             source = ds.attrs.get("source", "an unknown program")
     except MemoryError:
         raise

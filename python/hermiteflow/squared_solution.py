@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from ._display import Card, Shown, shorten
 from .solution import SUCCESSES, Status, same_field
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from .squared import SquaredFlow
 
 
@@ -92,6 +96,28 @@ class SquaredSolution(Shown):
     def success(self) -> bool:
         """Whether the run came to an end of the flow."""
         return self.status in SUCCESSES
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return the solution with named dimensions, units, flow and options, as one Dataset.
+
+        Dimensions: neuron, other_neuron, index_vector, time (of the trajectory), coordinate (of the
+        weights) and level_NAME for each event NAME with several levels. Needs the extra
+        `reproduce`.
+
+        Raises
+        ------
+        ImportError
+            Without xarray, naming what to install.
+        """
+        from ._squared_dataset import to_dataset
+
+        return to_dataset(self)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the solution, its flow included, to a netCDF file, as `Solution.save` does."""
+        from .archive import save
+
+        return save(self, path)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SquaredSolution):

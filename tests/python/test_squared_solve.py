@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -165,6 +166,40 @@ def test_a_solution_is_a_value() -> None:
     assert "by tsit5 in span" in repr(sol)
     assert "t_end at t = 1" in repr(sol)
     assert all(len(line) <= 80 for line in repr(sol).splitlines())
+
+
+@pytest.mark.parametrize("targets", TARGETS)
+def test_a_file_holds_all_of_it(targets: str, tmp_path: Path) -> None:
+    flow = flow_of("erf", targets, second_layer=[1.0, -0.5], target_weights=[1.0, 2.0, 0.5])
+    events = {
+        "a b": hf.HittingTime([0.2, 0.9]),
+        "low": hf.LossLevel([3.0, 0.01]),
+        "still": hf.Converged(),
+    }
+    weights = hf.random_weights(n=2, d=3 if targets == "rank 2" else 7, seed=0)
+    for more in ({"save_at": [0.0, 1.0]}, {"method": "rk4", "step": 0.01}):
+        sol = hf.solve(flow, weights=weights, t_end=2.0, events=events, **more)
+        again = hf.load(sol.save(tmp_path / "run.nc"))
+        assert again == sol
+        assert isinstance(again, hf.SquaredSolution)
+        assert again.flow == flow
+        ds = sol.to_xarray()
+        assert ds.student_overlaps.dims == ("neuron", "other_neuron")
+        assert ds.event_low.dims == ("level_low",)
+        assert "squared loss (9)" in ds.attrs["time_unit"]
+    M, Q = hf.random_order_parameters(flow.targets, n=2, d=weights.shape[1], seed=0)
+    events = {"one": hf.HittingTime(0.3), "l": hf.LossLevel(0.5)}
+    sol = hf.solve(flow, overlaps=M, student_overlaps=Q, t_end=1.0, events=events)
+    assert hf.load(sol.save(tmp_path / "run.nc")) == sol
+    sol = hf.solve(flow, overlaps=M, student_overlaps=Q, t_end=1.0, form="order parameters")
+    assert hf.load(sol.save(tmp_path / "run.nc")) == sol
+    raw = bytearray((tmp_path / "run.nc").read_bytes())
+    place = raw.rfind(sol.student_overlaps.tobytes())
+    assert place > 0
+    raw[place] ^= 1  # the twin: one bit
+    (tmp_path / "run.nc").write_bytes(raw)
+    with pytest.raises(ValueError, match="checksum"):
+        hf.load(tmp_path / "run.nc")
 
 
 M0, Q0 = hf.random_order_parameters(TARGETS["orthonormal"], n=3, d=20, seed=2)

@@ -1,0 +1,127 @@
+"""A solution of the squared loss as a labelled Dataset, and back. No files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _checks, _core
+from ._dataset import FORMAT, VERSION, event_variables
+from ._described import describe_flow, describe_option, read_flow, read_option, take
+from .events import HittingTime, LossLevel
+from .solution import Status
+from .squared import SquaredFlow
+from .squared_solution import SquaredSolution
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_TIME = "flow time"
+_TIME_UNIT = "time of the gradient flow of the squared loss (9) with its 1/2, dw_i/dt = -grad L"
+_PAIR = ("neuron", "other_neuron")
+# dimensions, units and meaning of each array that is a field of the same name
+_FIELDS: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "overlaps": (("neuron", "index_vector"), "1", "overlaps M with the index vectors at t_final"),
+    "student_overlaps": (_PAIR, "1", "overlaps Q of the neurons at t_final"),
+    "weights": (("neuron", "coordinate"), "1", "weights at t_final"),
+    "gradient_norms": (("neuron",), "1 / flow time", "|grad_i L| at t_final"),
+    "trajectory": (("time", "neuron", "index_vector"), "1", "M at the saved times"),
+    "student_trajectory": (("time", *_PAIR), "1", "Q at the saved times"),
+    "losses": (("time",), "1", "loss (9), with its factor 1/2, at the saved times"),
+}
+_SAVED = ("trajectory", "student_trajectory", "losses")
+_NUMBERS = ("t_final", "loss", "steps", "rejected", "evaluations")
+
+
+def to_dataset(solution: SquaredSolution) -> xr.Dataset:
+    """Return the solution as a Dataset; see `SquaredSolution.to_xarray`."""
+    _checks.modules("to_xarray", ("xarray",))
+    import xarray as xr
+
+    data: dict[str, Any] = {}
+    for name, (dims, units, meaning) in _FIELDS.items():
+        values = getattr(solution, name)
+        if values is not None and (solution.times.size or name not in _SAVED):
+            data[name] = (dims, values, {"long_name": meaning, "units": units})
+    coords: dict[str, Any] = {}
+    if solution.times.size:
+        coords["time"] = ("time", solution.times, {"long_name": "saved time", "units": _TIME})
+    events = event_variables(solution.events)
+    asked = solution.options.get("events", {})
+    for name, variable in events.items():
+        times = np.asarray(solution.events[name])
+        event, level = asked.get(name), f"level_{variable.removeprefix('event_')}"
+        dims = ("neuron",) * isinstance(event, HittingTime)
+        dims = (*dims, level)[: times.ndim]
+        data[variable] = (dims, times, {"long_name": f"time of event {name!a}", "units": _TIME})
+        if level in dims and isinstance(event, HittingTime | LossLevel):
+            attributes = {"long_name": f"level of event {name!a}", "units": "1"}
+            coords[level] = (level, np.array(event.levels), attributes)
+    flow, arrays = describe_flow(solution.flow)
+    data.update(arrays)
+    run = {
+        "method": solution.method,
+        "form": solution.form,
+        "status": solution.status.name,
+        **{name: getattr(solution, name) for name in _NUMBERS},
+        "options": {key: describe_option(key, value) for key, value in solution.options.items()},
+        "events": list(events.items()),
+    }
+    described = {
+        "hermiteflow_format": FORMAT,
+        "format_version": VERSION,
+        "source": f"hermiteflow {_core.build_info()['version']}",
+        "title": solution._card().title,
+        "time_unit": _TIME_UNIT,
+        "flow": json.dumps(flow, allow_nan=False),
+        "run": json.dumps(run),
+    }
+    return xr.Dataset(data, coords, described)
+
+
+def from_dataset(ds: xr.Dataset) -> SquaredSolution:
+    """Return the solution that `to_dataset` was given.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        If the Dataset is not one of those.
+    """
+    flow = read_flow(ds, json.loads(ds.attrs["flow"]))
+    if not isinstance(flow, SquaredFlow):
+        raise ValueError(f"a flow of type {type(flow).__name__!r}")
+    run = json.loads(ds.attrs["run"])
+    fields: dict[str, Any] = {
+        name: take(ds, name, dims, "f8")
+        for name, (dims, _, _) in _FIELDS.items()
+        if name in ds.variables or name not in (*_SAVED, "weights")
+    }
+    n, k = fields["overlaps"].shape
+    if k != flow.targets.k:
+        raise ValueError(f"overlaps with {k} index vectors, where the flow has {flow.targets.k}")
+    fields.setdefault("weights", None)
+    saved = "trajectory" in fields
+    fields.setdefault("trajectory", np.empty((0, n, k)))
+    fields.setdefault("student_trajectory", np.empty((0, n, n)))
+    fields.setdefault("losses", np.empty(0))
+    events = {
+        str(name): take(ds, variable, tuple(map(str, ds.variables[variable].dims)), "f8")
+        for name, variable in run["events"]
+    }
+    for name in _NUMBERS:
+        fields[name] = (float if name in ("t_final", "loss") else int)(run[name])
+    return SquaredSolution(
+        flow=flow,
+        method=str(run["method"]),
+        form=str(run["form"]),
+        times=take(ds, "time", ("time",), "f8") if saved else np.empty(0),
+        events={
+            name: times.reshape(ds[v].shape)
+            for (name, v), times in zip(run["events"], events.values(), strict=True)
+        },
+        status=Status[run["status"]],
+        options={key: read_option(key, value) for key, value in run["options"].items()},
+        **fields,
+    )
