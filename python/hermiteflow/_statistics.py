@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "Interval",
+    "bootstrap_mean",
     "bootstrap_quantiles",
     "clopper_pearson",
     "dkw_band",
@@ -147,6 +148,39 @@ def bootstrap_quantiles(
     j = int(_rank(np.asarray([q], dtype=np.float64), n)[0])
     draws = np.random.default_rng(seed).beta(j, n - j + 1, size=replicates)
     return np.asarray(values[np.clip(np.ceil(draws * n), 1, n).astype(np.intp) - 1])
+
+
+def bootstrap_mean(
+    samples: ArrayLike, *, confidence: float, seed: int | np.random.SeedSequence | None = None
+) -> Interval:
+    """Mean with the percentile bootstrap interval; no width where all samples are equal.
+
+    Parameters
+    ----------
+    samples : array_like
+        Finite sample values.
+    confidence : float
+        Two-sided coverage, reached for many samples.
+    seed : int, SeedSequence or None
+        Source of the random numbers.
+
+    References
+    ----------
+    Efron, Tibshirani, *An Introduction to the Bootstrap* (1993), chapter 13.
+
+    Examples
+    --------
+    >>> print(bootstrap_mean([0.0, 1.0, 1.0, 1.0], confidence=0.9, seed=0))
+    0.75 [0.25, 1.00]
+    """
+    _check_confidence(confidence)
+    values = _sorted_sample(samples)
+    n = values.size
+    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=4000)
+    tail = 0.5 * (1.0 - confidence)
+    low, high = quantiles(weights @ values / n, [tail, 1.0 - tail])
+    mean = float(values.sum() / n)
+    return Interval(mean, min(mean, float(low)), max(mean, float(high)))
 
 
 def slope(x: ArrayLike, y: ArrayLike) -> FloatArray:

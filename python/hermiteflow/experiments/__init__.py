@@ -12,6 +12,7 @@ from hermiteflow import _statistics as statistics
 from ._common import TIME_UNIT, TargetSpec
 from ._coverage import CoverageConfig, coverage
 from ._nearest import NearestConfig, nearest
+from ._phase_diagram import PhaseDiagramConfig, phase_diagram
 from ._search_time import SearchTimeConfig, log_rate_bounds, search_time
 from ._threshold import ThresholdConfig, threshold
 
@@ -19,12 +20,14 @@ __all__ = [
     "TIME_UNIT",
     "CoverageConfig",
     "NearestConfig",
+    "PhaseDiagramConfig",
     "SearchTimeConfig",
     "TargetSpec",
     "ThresholdConfig",
     "coverage",
     "log_rate_bounds",
     "nearest",
+    "phase_diagram",
     "search_time",
     "statistics",
     "threshold",

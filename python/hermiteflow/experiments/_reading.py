@@ -95,6 +95,10 @@ def _convert(name: str, value: Any, wanted: Any) -> Any:
         return _checks.integer(value, name, low=0)
     if wanted is float:
         return _checks.real(value, name)
+    if wanted is str:
+        if not isinstance(value, str):
+            raise TypeError(f"{name} must be text, got {_checks.describe(value)}")
+        return value
     raise TypeError(f"{name} cannot be given in a file")
 
 

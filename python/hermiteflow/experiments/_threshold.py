@@ -32,6 +32,8 @@ from ._common import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hermiteflow.links import Link
 
 __all__ = ["ThresholdConfig", "threshold"]
@@ -95,16 +97,13 @@ class ThresholdConfig:
         require(min(self.positions) >= 0.0, "positions", "not be negative", self.positions)
         require(0.0 < self.distance < 0.1, "distance", "lie in (0, 0.1)", self.distance)
         for link, k in itertools.product(self.links, self.k):
-            low = min(_thresholds(link, k))
+            low = min(thresholds(link, k))
             expected = f"have thresholds above 0, got {low:g} at k = {k}"
             require(low > 0.0, "links", expected, link_label(link))
 
     def betas(self, link: Link, k: int) -> NDArray[np.float64]:
         """Inner products at the positions, for one link and k."""
-        low, high = sorted(_thresholds(link, k))
-        x = np.asarray(self.positions)
-        between = low + (x - 1.0) * (high - low)
-        return np.where(x <= 1.0, low * x, np.where(x <= 2.0, between, high * (x - 1.0)))
+        return betas_at(link, k, self.positions)
 
     @property
     def points(self) -> int:
@@ -197,8 +196,17 @@ def _point(
 
 
 @functools.lru_cache(maxsize=256)
-def _thresholds(link: Link, k: int) -> tuple[float, float]:
+def thresholds(link: Link, k: int) -> tuple[float, float]:
+    """Return beta_c and beta_fold."""
     return hf.critical_beta(link, k), hf.fold_beta(link, k).beta
+
+
+def betas_at(link: Link, k: int, positions: Sequence[float]) -> NDArray[np.float64]:
+    """Return inner products at positions that are relative to the two thresholds."""
+    low, high = sorted(thresholds(link, k))
+    x = np.asarray(positions)
+    between = low + (x - 1.0) * (high - low)
+    return np.where(x <= 1.0, low * x, np.where(x <= 2.0, between, high * (x - 1.0)))
 
 
 def _dataset(
@@ -217,7 +225,7 @@ def _dataset(
         for x in np.unique(counts).tolist()
     }
     shares = np.array([intervals[x] for x in counts.ravel().tolist()]).reshape(*counts.shape, 3)
-    limits = np.array([[_thresholds(link, k) for k in config.k] for link in config.links])
+    limits = np.array([[thresholds(link, k) for k in config.k] for link in config.links])
     dims = ("link", "k", "position", "start", "end")
     one, theory = {"units": "1"}, {"units": "1", "role": "theory"}
     degrees = [np.flatnonzero(hf.Interaction(link).coefficients[1:]) + 1 for link in config.links]
