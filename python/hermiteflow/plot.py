@@ -15,6 +15,7 @@ import hermiteflow as hf
 
 from ._drawing import COLOURS, MARKERS, finish, in_math, new_axes, points, short
 from ._plot_bifurcation import bifurcation
+from ._plot_phase import phase_diagram
 from ._plot_threshold import threshold
 from ._plot_trajectories import trajectories
 from .experiments import log_rate_bounds, statistics
@@ -30,6 +31,7 @@ __all__ = [
     "hitting_times",
     "learning",
     "nearest",
+    "phase_diagram",
     "search_rate",
     "threshold",
     "trajectories",
