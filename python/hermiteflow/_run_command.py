@@ -20,9 +20,9 @@ from ._usage import UsageError, at_least, natural, need
 
 _HELP = """\
 Run one experiment and write what it measured, with its config, seed and versions, to a netCDF
-file. NAME is search_time, nearest, coverage or threshold; its fields are options, or lines of a
-TOML file. Finished points are kept beside the file until it is written, or in --store for good:
-after Ctrl-C or a crash, --resume goes on from there.
+file. NAME is search_time, nearest, coverage, threshold or phase_diagram; its fields are options,
+or lines of a TOML file. Finished points are kept beside the file until it is written, or in
+--store for good: after Ctrl-C or a crash, --resume goes on from there.
 
 exit status: 0, 2 for bad usage, 130 for Ctrl-C
 """
@@ -48,6 +48,7 @@ _PLOTS = {
     "nearest": "nearest",
     "coverage": "coverage",
     "threshold": "threshold",
+    "phase_diagram": "phase_diagram",
 }
 #: Stands for the folder OUT.store.
 _BESIDE = Path(".store")
@@ -70,6 +71,7 @@ def _experiments() -> dict[str, tuple[type, Callable[..., Any]]]:
         "nearest": (e.NearestConfig, e.nearest),
         "coverage": (e.CoverageConfig, e.coverage),
         "threshold": (e.ThresholdConfig, e.threshold),
+        "phase_diagram": (e.PhaseDiagramConfig, e.phase_diagram),
     }
 
 
@@ -160,6 +162,7 @@ def _add_fields(parser: argparse.ArgumentParser, cls: type) -> None:
         "TargetSpec": _reader(compact_targets),
         "int": natural,
         "float": float,
+        "str": str,
     }
     meanings = dict(re.findall(r"^ {4}(\w+) : .*\n((?: {8}.*\n)+)", str(cls.__doc__), re.M))
     for field in dataclasses.fields(cls):
@@ -301,7 +304,9 @@ def _draw(name: str, ds: Any, path: Path) -> None:
     from . import plot
 
     with mpl.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
-        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-        getattr(plot, _PLOTS[name])(ds, ax=figure.subplots())
+        panels = ds.sizes.get("loss", 1)
+        size = (6.4, 4.2) if panels == 1 else (4.5 * panels, 3.4)
+        figure = Figure(figsize=size, layout="constrained")
+        getattr(plot, _PLOTS[name])(ds, ax=figure.subplots(1, panels))
         with whole(path) as part:
             figure.savefig(part, format=path.suffix[1:], dpi=160)
