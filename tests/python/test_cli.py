@@ -74,7 +74,7 @@ def test_landscapes_without_a_figure(
 def test_completion_knows_every_option(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = exits(["completion", shell], capsys)
     assert (status, err) == (0, "")
-    for word in ("reproduce", "landscape", "without", "coverage", "batches", "resume"):
+    for word in ("reproduce", "landscape", "without", "coverage", "batches", "resume", "losses"):
         assert word in out
 
 

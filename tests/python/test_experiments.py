@@ -24,6 +24,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "nearest": {"links": (hf.hermite(3), hf.hermite(4)), "k": (3, 6), "n": 120},
     "coverage": {"links": (hf.hermite(3),), "k": (3, 5), "batches": 7, "ratios": (1.0, 2.0)},
     "threshold": {"links": (hf.hermite(3),), "k": 6, "n": 40, "positions": (0.5, 1.9, 2.5)},
+    "phase_diagram": {
+        "links": (hf.hermite(3),),
+        "k": 4,
+        "positions": (0.5, 2.5),
+        "ratios": (1.0, 2.0),
+        "batches": 3,
+        "horizon": 100.0,
+    },
 }
 
 
@@ -299,7 +307,7 @@ def test_an_interrupted_experiment_goes_on_from_its_store(
 
 
 def test_processes_give_what_this_one_gives() -> None:
-    for name in ("search_time", "nearest", "coverage", "threshold"):
+    for name in SMALL:
         xr.testing.assert_identical(run(name, seed=2, executor="processes"), run(name, seed=2))
 
 

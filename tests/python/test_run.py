@@ -133,6 +133,7 @@ def test_every_experiment_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str
         "search_time": ["--links", "relu-1-2", "--k", "3", "--d", "1e6", "1e8", "--n", "20"],
         "nearest": ["--links", "tanh-1", "--k", "3", "--n", "20"],
         "threshold": ["--links", "3=1,4=0.5", "--k", "4", "--n", "5", "--positions", "0.5", "2.5"],
+        "phase_diagram": ["--k", "3", "--positions", "0.5", "--ratios", "1", "--batches", "2"],
     }
     for name, options in runs.items():
         out, figure = tmp_path / f"{name}.nc", tmp_path / f"{name}.pdf"
