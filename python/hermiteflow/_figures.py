@@ -40,6 +40,7 @@ _TITLES = {
     "e": "Nearly orthogonal index vectors are all found; past the fold none is",
     "f": r"Ours: between $\beta_c$ and the fold both kinds of minima exist",
     "g": "Ours: the same laws for links with infinite series, erf and ReLU",
+    "h": "Ours: past the fold the squared loss recovers what the correlation loss has lost",
 }
 _Panel = Callable[["Axes"], object]
 
@@ -96,6 +97,9 @@ def _panels(claim: Claim) -> Iterator[_Panel]:
         for p in (3, 4):
             yield functools.partial(_diagram, data[f"diagram_p{p}"])
         yield from _threshold_panels(data["between"], starts=("random",))
+    elif claim.key == "h":
+        for loss in ("correlation", "squared"):
+            yield functools.partial(_phase, data["phase_diagram"], loss)
     else:
         yield lambda ax: plot.hitting_times(data["search_time"], ax=ax)
         yield from _coverage_panels(data["coverage"])
@@ -118,6 +122,11 @@ def _threshold_panels(ds: xr.Dataset, **options: Any) -> Iterator[_Panel]:
 
 def _threshold(ds: xr.Dataset, link: str, k: int, options: Any, ax: Axes) -> None:
     plot.threshold(ds, link=link, k=k, ax=ax, **options)
+
+
+def _phase(ds: xr.Dataset, loss: str, ax: Axes) -> None:
+    plot.phase_diagram(ds, loss=loss, ax=ax)
+    ax.grid(visible=False)
 
 
 def _diagram(ds: xr.Dataset, ax: Axes) -> None:

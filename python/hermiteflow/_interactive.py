@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.collections import QuadMesh
     from matplotlib.container import BarContainer, ErrorbarContainer
     from matplotlib.lines import Line2D
 
@@ -49,11 +50,11 @@ def panels(axes: list[Axes]) -> list[dict[str, Any]]:
     TypeError
         If there is an artist of another kind.
     """
-    return [_panel(ax) for ax in axes]
+    return [_panel(ax) for ax in axes if ax.get_label() != "<colorbar>"]
 
 
 def _panel(ax: Axes) -> dict[str, Any]:
-    from matplotlib.collections import PolyCollection
+    from matplotlib.collections import PolyCollection, QuadMesh
     from matplotlib.container import BarContainer, ErrorbarContainer
 
     traces: list[Trace] = []
@@ -71,11 +72,14 @@ def _panel(ax: Axes) -> dict[str, Any]:
         if line in parts or np.size(line.get_xdata()) == 0:
             continue
         if line.get_transform() is ax.get_xaxis_transform(which="grid"):
-            shapes.append(_upright(line))
+            shapes += _upright(line)
         else:
             traces.append(_line(line))
     for area in ax.collections:
         if area in parts:
+            continue
+        if isinstance(area, QuadMesh):
+            traces.append(_mesh(area))
             continue
         if not isinstance(area, PolyCollection):
             raise TypeError(f"axes must hold lines, points or bands, got {type(area).__name__}")
@@ -223,19 +227,40 @@ def _band(area: Any) -> Trace:
     }
 
 
-def _upright(line: Line2D) -> Trace:
-    """Turn a line across the axes at one x into a shape."""
-    x = float(np.asarray(line.get_xdata())[0])
+def _mesh(mesh: QuadMesh) -> Trace:
+    """Turn cells between straight edges into a heatmap, with its bar of colours."""
+    corners = np.asarray(mesh.get_coordinates(), dtype=np.float64)
+    values = np.ma.filled(np.ma.asarray(mesh.get_array(), dtype=np.float64), np.nan)
+    values = values.reshape(corners.shape[0] - 1, corners.shape[1] - 1)
+    places = np.linspace(0.0, 1.0, 17)
+    low, high = mesh.get_clim()
+    bar = getattr(mesh, "colorbar", None)
+    label = "" if bar is None else to_html(bar.ax.get_ylabel())
     return {
-        "type": "line",
-        "x0": x,
-        "x1": x,
-        "y0": float(np.asarray(line.get_ydata())[0]),
-        "y1": float(np.asarray(line.get_ydata())[1]),
-        "yref": "y domain",
-        "layer": "below",
-        "line": _stroke(line),
+        "type": "heatmap",
+        "x": _numbers(corners[0, :, 0]),
+        "y": _numbers(corners[:, 0, 1]),
+        "z": [_numbers(row) for row in values],
+        "zmin": low,
+        "zmax": high,
+        "colorscale": [[float(x), _colour(mesh.cmap(x))] for x in places],
+        "showscale": bar is not None,
+        "colorbar": {"title": {"text": label, "side": "right"}, "thickness": 14},
+        "hovertemplate": "%{x:.4~g}, %{y}: %{z:.4~g}<extra></extra>",
+        "order": float(mesh.get_zorder()),
     }
+
+
+def _upright(line: Line2D) -> list[Trace]:
+    """Turn a line across the axes at one x into shapes: itself, on its outline if it has one."""
+    x = float(np.asarray(line.get_xdata())[0])
+    low, high = (float(y) for y in np.asarray(line.get_ydata()))
+    shape = {"type": "line", "x0": x, "x1": x, "y0": low, "y1": high, "yref": "y domain"}
+    own = {**shape, "layer": "below", "line": _stroke(line)}
+    if not line.get_path_effects():
+        return [own]
+    outline = {"color": "#1a1a1a", "width": _PIXELS * (line.get_linewidth() + 1.2)}
+    return [{**shape, "layer": "above", "line": outline}, {**own, "layer": "above"}]
 
 
 def _legend(ax: Axes, traces: list[Trace]) -> list[Trace]:
@@ -287,21 +312,24 @@ def _axis(axis: Axis, limits: tuple[float, float], scale: str, label: str) -> di
     return out
 
 
+def _note(ax: Axes, text: Any) -> dict[str, Any]:
+    """Turn a text at a point, or at an x above the axes, into an annotation."""
+    x, y = (float(value) for value in getattr(text, "xy", text.get_position()))
+    above = getattr(text, "xycoords", "data") == ("data", "axes fraction")
+    return {
+        "x": math.log10(x) if ax.get_xscale() == "log" else x,
+        "y": y,
+        "yref": "y domain" if above else "y",
+        "text": to_html(text.get_text()),
+        "showarrow": False,
+        "yanchor": "bottom",
+    }
+
+
 def _layout(ax: Axes, shapes: list[Trace]) -> dict[str, Any]:
     legend = ax.get_legend()
     title = "" if legend is None else to_html(legend.get_title().get_text())
-    notes = [
-        {
-            "x": np.log10(text.get_position()[0])
-            if ax.get_xscale() == "log"
-            else float(text.get_position()[0]),
-            "y": float(text.get_position()[1]),
-            "text": to_html(text.get_text()),
-            "showarrow": False,
-            "yanchor": "bottom",
-        }
-        for text in ax.texts
-    ]
+    notes = [_note(ax, text) for text in ax.texts]
     lines = 0 if legend is None else len(legend.get_texts()) + title.count("<br>") + bool(title)
     below = 62 + 19 * lines
     return {

@@ -1,4 +1,4 @@
-"""How the claims beyond the paper are judged: (f) coexisting minima, (g) links with names."""
+"""How our own claims are judged: (f) coexisting minima, (g) erf and ReLU, (h) two losses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 import hermiteflow as hf
 
 from ._judges import coverage_rows, search_rows, threshold_rows
-from ._rows import Row, interval, row
+from ._rows import CONFIDENCE, Row, interval, row
+from ._statistics import clopper_pearson
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -113,3 +114,37 @@ def judge_links(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
         *coverage_rows("g", datasets["coverage"]),
         *threshold_rows("g", datasets["threshold"]),
     ]
+
+
+def judge_two_losses(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
+    ds = datasets["phase_diagram"]
+    ds = ds.isel(link=0, k=0)
+    link, k = str(ds.link.values), int(ds.k)
+    failures = int(ds.failures.sum())
+    beyond = ds.isel(position=np.flatnonzero(ds.beta.values > float(ds.beta_fold)))
+    wide = ds.isel(ratio=-1)
+    where = f"{link}, k = {k}"
+    rows = []
+    found = beyond.found.sel(loss="correlation").values
+    rows.append(
+        row(
+            "h",
+            f"networks that find any index vector, correlation loss, {where}, beta > beta_fold",
+            "0",
+            str(clopper_pearson(int((found > 0).sum()), found.size, confidence=CONFIDENCE)),
+            not (found > 0).any(),
+            failures=failures,
+        )
+    )
+    ratio = float(wide.ratio)
+    below = wide.isel(position=0).found_share.sel(loss="correlation")
+    quantity = f"share of index vectors found, correlation loss, {where}, n = {ratio:g} k, beta = "
+    quantity += f"{float(wide.beta[0]):.3f}"
+    measured = interval(below)
+    rows.append(row("h", quantity, "> 0.7", str(measured), measured.estimate > 0.7))
+    again = beyond.recovered.sel(loss="squared").values
+    complete = int((again == k).sum())
+    share = clopper_pearson(complete, again.size, confidence=CONFIDENCE)
+    quantity = f"networks that recover all index vectors, squared loss, {where}, beta > beta_fold"
+    rows.append(row("h", quantity, "> 0.5", str(share), share.low > 0.5, failures=failures))
+    return rows

@@ -74,9 +74,10 @@ def plan(*, quick: bool) -> dict[str, dict[str, Any]]:
     Examples
     --------
     >>> sorted(plan(quick=True))
-    ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+    ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
     """
-    return {**_paper(quick), "f": _coexistence(quick), "g": _other_links(quick)}
+    ours = {"f": _coexistence(quick), "g": _other_links(quick), "h": _two_losses(quick)}
+    return {**_paper(quick), **ours}
 
 
 def _paper(quick: bool) -> dict[str, dict[str, Any]]:
@@ -159,4 +160,17 @@ def _other_links(quick: bool) -> dict[str, Any]:
             positions=(0.5, 0.9, 0.98, 1.03, 1.25, 1.5, 1.75, 1.95, 2.02, 2.1),
             **common,
         ),
+    }
+
+
+def _two_losses(quick: bool) -> dict[str, Any]:
+    return {
+        "phase_diagram": ex.PhaseDiagramConfig(
+            links=(hf.hermite(4),),
+            k=(3,) if quick else (5,),
+            positions=(0.5, 2.5) if quick else (0.5, 0.9, 1.5, 2.1, 2.5, 3.0),
+            ratios=(1.0, 3.0) if quick else (1.0, 2.0, 3.0),
+            batches=12 if quick else 24,
+            confidence=CONFIDENCE,
+        )
     }

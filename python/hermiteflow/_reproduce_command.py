@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EXTRA = ("matplotlib", "xarray", "h5netcdf", "h5py", "plotly", "zarr", "google_crc32c", "tqdm")
 
 _HELP = """\
-Simulate claims (a) to (e) of Simsek, Bendjeddou, Hsu (AISTATS 2025, arXiv 2411.08798) and two of
+Simulate claims (a) to (e) of Simsek, Bendjeddou, Hsu (AISTATS 2025, arXiv 2411.08798) and three of
 ours, print one table of theory beside measurement, and write data (netCDF), figures (PDF, SVG)
 and an interactive, self-contained report.html. Finished points are kept in DIR/store until
 the report is written, or in --store for good: after Ctrl-C or a crash, --resume goes on from there.

@@ -1,4 +1,4 @@
-"""Claims (a) to (e) of the paper and two of ours, each simulated and held against its theory.
+"""Claims (a) to (e) of the paper and three of ours, each simulated and held against its theory.
 
 What is measured comes from the end states and events of `hermiteflow.solve`; closed forms stand on
 the side of theory only. Every test is run at `CONFIDENCE`, so that all of them together reject a
@@ -21,7 +21,7 @@ from ._judges import (
     judge_search,
     judge_threshold,
 )
-from ._judges_ours import judge_coexistence, judge_links
+from ._judges_ours import judge_coexistence, judge_links, judge_two_losses
 from ._plan import DiagramConfig, diagram, plan
 from ._rows import CONFIDENCE, Row
 from .experiments._common import Progress, Seed, seed_sequence, silent, stream
@@ -64,6 +64,7 @@ _FUNCTIONS: dict[type, Callable[..., xr.Dataset]] = {
     ex.NearestConfig: ex.nearest,
     ex.CoverageConfig: ex.coverage,
     ex.ThresholdConfig: ex.threshold,
+    ex.PhaseDiagramConfig: ex.phase_diagram,
     DiagramConfig: diagram,
 }
 
@@ -82,7 +83,7 @@ def run_claim(
 
     Parameters
     ----------
-    key : {"a", "b", "c", "d", "e", "f", "g"}
+    key : {"a", "b", "c", "d", "e", "f", "g", "h"}
         Letter of the claim.
     quick : bool
         Smaller samples.
@@ -127,4 +128,5 @@ CLAIMS: dict[str, tuple[str, _Judge]] = {
     "e": ("Nearly orthogonal index vectors are all found; past the fold none is", judge_learning),
     "f": ("Ours: between beta_c and the fold both kinds of minima exist", judge_coexistence),
     "g": ("Ours: the same laws for links with infinite series, erf and ReLU", judge_links),
+    "h": ("Ours: past the fold the squared loss recovers what is lost", judge_two_losses),
 }

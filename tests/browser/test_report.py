@@ -30,6 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "threshold": {"n": 50, "positions": (0.5, 1.03, 1.5, 2.05)},
     "between": {"n": 50},
     "diagram_p3": {"k": 4, "betas": 7},
+    "phase_diagram": {"k": 3, "ratios": (1.0, 2.0), "positions": (0.5, 2.5), "batches": 2},
     "diagram_p4": {"k": 3, "betas": 7},
     "nearly_orthogonal": {"k": (5,), "batches": 40},
     "equiangular_p3": {"batches": 40},

@@ -130,3 +130,20 @@ def test_what_is_not_known_is_named() -> None:
     ax.stem([1.0], [2.0])
     with pytest.raises(TypeError, match="StemContainer"):
         _interactive.panels([ax])
+
+
+def test_cells_of_colour() -> None:
+    figure = Figure()
+    ax = figure.subplots()
+    image = ax.pcolormesh([0.0, 1.0, 3.0], [0.0, 2.0], [[0.25, 1.0]], vmin=0.0, vmax=1.0)
+    figure.colorbar(image, ax=ax).set_label("share of $v_j$")
+    ax.annotate("here", (1.0, 1.0), xycoords=("data", "axes fraction"))
+    (panel,) = _interactive.panels(figure.axes)  # the bar of colours is no panel
+    (cells,) = panel["data"]
+    assert (cells["x"], cells["y"], cells["z"]) == ([0.0, 1.0, 3.0], [0.0, 2.0], [[0.25, 1.0]])
+    assert (cells["zmin"], cells["zmax"], cells["showscale"]) == (0.0, 1.0, True)
+    assert cells["colorscale"][0][1] == "rgba(68, 1, 84, 1)"  # the lower end of viridis
+    assert cells["colorbar"]["title"]["text"] == "share of <i>v</i><sub><i>j</i></sub>"
+    assert panel["layout"]["annotations"][0]["yref"] == "y domain"
+    del panel["title"]
+    go.Figure(panel)

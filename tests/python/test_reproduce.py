@@ -36,7 +36,7 @@ def test_every_claim_holds(run: tuple[Path, int]) -> None:
     failing = [row for row in summary["rows"] if not row["holds"]]
     assert failing == []
     assert status == 0
-    assert {row["claim"] for row in summary["rows"]} == set("abcdefg")
+    assert {row["claim"] for row in summary["rows"]} == set("abcdefgh")
     assert summary["seed"] == SEED
 
 
@@ -45,7 +45,7 @@ def test_the_table_is_complete(run: tuple[Path, int]) -> None:
     text = (out / "table.txt").read_text()
     rows = json.loads((out / "claims.json").read_text())["rows"]
     assert text.splitlines()[0].split() == ["claim", "quantity", "theory", "measured", "holds"]
-    assert len(re.findall(r"^\([a-g]\)", text, re.MULTILINE)) == len(rows)
+    assert len(re.findall(r"^\([a-h]\)", text, re.MULTILINE)) == len(rows)
     for row in rows:
         assert row["measured"] in text
 
@@ -53,7 +53,9 @@ def test_the_table_is_complete(run: tuple[Path, int]) -> None:
 def test_the_data_open_again(run: tuple[Path, int]) -> None:
     out, _ = run
     files = sorted((out / "data").iterdir())
-    names = {f"claim_{key}_{name}.nc" for key in "abcdefg" for name in claims.plan(quick=True)[key]}
+    names = {
+        f"claim_{key}_{name}.nc" for key in "abcdefgh" for name in claims.plan(quick=True)[key]
+    }
     assert {path.name for path in files} == names
     for path in files:
         with xr.open_dataset(path, engine="h5netcdf") as ds:
@@ -65,7 +67,7 @@ def test_the_data_open_again(run: tuple[Path, int]) -> None:
 
 def test_figures_are_there(run: tuple[Path, int]) -> None:
     out, _ = run
-    for key in "abcdefg":
+    for key in "abcdefgh":
         assert (out / "figures" / f"claim_{key}.pdf").read_bytes().startswith(b"%PDF")
         svg = (out / "figures" / f"claim_{key}.svg").read_text()
         assert "<svg" in svg
@@ -87,7 +89,7 @@ def test_the_report_stands_alone(run: tuple[Path, int]) -> None:
     assert not external(page)
     assert "default-src 'none'" in page
     images = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", page)
-    assert len(images) == 7
+    assert len(images) == 8
     for image in images:
         assert not external(base64.b64decode(image).decode())
     assert f"seed {SEED}" in page
@@ -113,8 +115,8 @@ def test_the_check_for_external_references_sees_them() -> None:
 
 #: Coverage does not know the degree: a wrong one shows in every other claim.
 FAULTS = [
-    *(("none", key) for key in "abcdefg"),
-    *(("exponent", key) for key in "abdefg"),
+    *(("none", key) for key in "abcdefgh"),
+    *(("exponent", key) for key in "abdefgh"),
     *(("sign", key) for key in "abcde"),
 ]
 SMALLER: dict[str, dict[str, Any]] = {
@@ -125,6 +127,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "nearly_orthogonal": {"k": (10,)},
     "between": {"n": 2000, "positions": (1.05, 1.5, 1.95)},
     "diagram_p3": {"k": 4, "betas": 7},
+    "phase_diagram": {"k": 3, "ratios": (1.0, 3.0), "batches": 10},
     "diagram_p4": {"k": 4, "betas": 7},
 }
 
@@ -190,7 +193,7 @@ def test_the_exit_status_tells(
     monkeypatch.setattr(claims, "run_claim", failing)
     monkeypatch.setattr(report, "write", lambda *_, **__: [])
     assert cli.main(["reproduce", "--quick", "--out", str(tmp_path)]) == 1
-    assert "0 of 7 claims hold" in capsys.readouterr().out
+    assert "0 of 8 claims hold" in capsys.readouterr().out
 
 
 def test_a_full_disk_is_one_line(
