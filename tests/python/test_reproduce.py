@@ -116,7 +116,9 @@ def test_the_check_for_external_references_sees_them() -> None:
 #: Coverage does not know the degree: a wrong one shows in every other claim.
 FAULTS = [
     *(("none", key) for key in "abcdefgh"),
-    *(("exponent", key) for key in "abdefgh"),
+    *(("exponent", key) for key in "abdefg"),
+    ("sign", "h"),
+    ("squared", "h"),
     *(("sign", key) for key in "abcde"),
 ]
 SMALLER: dict[str, dict[str, Any]] = {
@@ -162,7 +164,12 @@ def break_psi(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     def wrong_sign(targets: Any, link: Any, student: Any = None) -> Any:
         return intact(targets, link, student=-1.0 * link)
 
-    if fault != "none":
+    if fault == "squared":
+        whole = hf.SquaredFlow
+        monkeypatch.setattr(
+            hf, "SquaredFlow", lambda t, link, **o: whole(t, link, student=-1.0 * link, **o)
+        )
+    elif fault != "none":
         broken = wrong_exponent if fault == "exponent" else wrong_sign
         for module in (hf, hf.landscape._basins):
             monkeypatch.setattr(module, "CorrelationFlow", broken)
