@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import hermiteflow as hf
 
-from ._files import clear_points
 from ._usage import UsageError, at_least, natural, need
 
 if TYPE_CHECKING:
@@ -87,12 +86,13 @@ def run(options: argparse.Namespace) -> int:
     need("reproduce", EXTRA)
     out = _folder(options.out)
     begin = time.perf_counter()
+    from .sweeps._store import discard
+
     own = options.store is None
     store = out / "store" if own else options.store
-    passing = own and not options.resume
     try:
-        if passing:
-            clear_points(store)
+        if own and not options.resume:
+            discard(store)
         store.mkdir(exist_ok=True)
     except OSError as error:
         raise UsageError(f"{store}: {error.strerror or error}") from error
@@ -104,8 +104,8 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         print(report.table(claims))
         raise UsageError(f"cannot write to {out}: {error.strerror or error}") from error
-    if passing:
-        clear_points(store)
+    if own:
+        discard(store)
     print(report.table(claims))
     holding = sum(claim.holds for claim in claims)
     seconds = time.perf_counter() - begin

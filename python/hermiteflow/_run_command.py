@@ -11,12 +11,12 @@ import tomllib
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import hermiteflow as hf
 
-from ._files import clear_points, whole
-from ._usage import UsageError, at_least, natural, need
+from ._files import whole
+from ._usage import Parser, UsageError, at_least, hint, natural, need
 
 _HELP = """\
 Run one experiment and write what it measured, with its config, seed and versions, to a netCDF
@@ -50,17 +50,22 @@ _PLOTS = {
     "threshold": "threshold",
     "phase_diagram": "phase_diagram",
 }
-#: Stands for the folder OUT.store.
-_BESIDE = Path(".store")
+#: Of the command for one experiment.
+_EXAMPLE = {
+    "search_time": "search_time --links 3=1 relu-1-2 --d 1e3 1e6 1e9 --out times.nc",
+    "nearest": "nearest --links 3=1 4=1 --k 3 50 --n 5000 --out nearest.nc --figure nearest.pdf",
+    "coverage": "coverage --links 3=1,4=0.5 --k 5 20 --out coverage.nc --resume",
+    "threshold": "threshold --links erf-1 --k 5 10 --out threshold.nc",
+    "phase_diagram": "phase_diagram --links 4=1 --k 5 --out phase.nc --executor processes",
+}
+_SYNTAX = """\
+LINK is a name, with degrees to leave out (relu, relu-1-2, erf-1), or Hermite coefficients by degree
+(3=1,4=0.5). TARGETS is orthonormal, equiangular:BETA or random:DIMENSION.
+"""
+_FORMATS = (".pdf", ".png", ".svg")
 #: Keys of a TOML file that are no fields.
-_SETTINGS = ("seed", "threads", "out", "figure", "executor", "store")
+_SETTINGS = ("seed", "threads", "out", "figure", "executor", "store", "resume")
 _KEYS = ("experiment", *_SETTINGS)
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Tell what is wrong in one line."""
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
 def _experiments() -> dict[str, tuple[type, Callable[..., Any]]]:
@@ -91,6 +96,11 @@ def run(argv: Sequence[str]) -> int:
             if value is None and key in table:
                 settings[key] = _setting(key, table[key])
         table = {key: value for key, value in table.items() if key not in _KEYS}
+        fields = [field.name for field in dataclasses.fields(known[name][0])]
+        for key in table:
+            if not {key, f"{key}s"} & set(fields):
+                told = hint(key, [*fields, *_SETTINGS])
+                raise UsageError(f"{key} is no field or setting of {name}{told}")
     else:
         table = {key: value for key, value in given.items() if value is not None}
     if settings["out"] is None:
@@ -100,7 +110,7 @@ def run(argv: Sequence[str]) -> int:
 
 def _parser(known: Mapping[str, tuple[type, Callable[..., Any]]]) -> argparse.ArgumentParser:
     form = argparse.RawDescriptionHelpFormatter
-    parser = _Parser(
+    parser = Parser(
         prog="hermiteflow run", description=_HELP, epilog=_EXAMPLES, formatter_class=form
     )
     _fill(parser, known)
@@ -119,7 +129,10 @@ def _fill(
     names = parser.add_subparsers(dest="experiment", metavar="NAME | FILE.toml", required=True)
     for name, (cls, function) in known.items():
         summary = str(function.__doc__).partition("\n")[0]
-        one = names.add_parser(name, help=summary, description=summary, formatter_class=form)
+        example = f"{_SYNTAX}\nexample:\n  hermiteflow run {_EXAMPLE[name]}"
+        one = names.add_parser(
+            name, help=summary, description=summary, epilog=example, formatter_class=form
+        )
         _add_fields(one, cls)
         _add_settings(one)
     file = names.add_parser("file")
@@ -147,9 +160,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--resume",
-        dest="store",
-        action="store_const",
-        const=_BESIDE,
+        action="store_true",
+        default=None,
         help="go on from the points of an interrupted run beside --out",
     )
 
@@ -200,8 +212,6 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _experiment(table: Mapping[str, Any], known: Mapping[str, Any]) -> str:
-    from .experiments._reading import hint
-
     name = table.get("experiment")
     if not isinstance(name, str) or name not in known:
         raise UsageError(f"experiment must be the name of one, got {name!r}{hint(name, known)}")
@@ -210,6 +220,10 @@ def _experiment(table: Mapping[str, Any], known: Mapping[str, Any]) -> str:
 
 def _setting(key: str, value: Any) -> Any:
     if key == "executor":
+        return value
+    if key == "resume":
+        if not isinstance(value, bool):
+            raise UsageError(f"resume must be true or false, got {value!r}")
         return value
     if key in ("out", "figure", "store"):
         if not isinstance(value, str):
@@ -239,18 +253,20 @@ def _measure(
         if path is not None and path.is_dir():
             raise UsageError(f"{option} {path}: is a folder")
     passing = store is None
-    resume = "" if store not in (None, _BESIDE) else " with --resume"
-    if store in (None, _BESIDE):
+    going = " with --resume" if passing else ""
+    if store is None:
         store = out.with_name(out.name + ".store")
     if figure is not None:
         need("run with --figure", ("matplotlib",))
+        if figure.suffix not in _FORMATS or figure.absolute() == out.absolute():
+            raise UsageError(f"--figure {figure}: must be another file, in {', '.join(_FORMATS)}")
     try:
         fields = read_fields(cls, table)
         total = typing.cast(Any, cls(**fields)).points
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     begin = time.perf_counter()
-    _forget(store, passing)
+    _forget(store, passing and not settings["resume"])
     with tqdm(total=total, unit="run", file=sys.stderr, disable=None, dynamic_ncols=True) as bar:
 
         def advance(label: str) -> None:
@@ -272,11 +288,11 @@ def _measure(
             raise UsageError(" ".join(str(error).split())) from error
         except KeyboardInterrupt:
             bar.close()
-            told = f"finished points are in {store}; the same command{resume} goes on from there"
+            told = f"finished points are in {store}; the same command{going} goes on from there"
             print(told, file=sys.stderr)
             raise
     try:
-        with whole(out) as part:
+        with whole(out, int(1.1 * ds.nbytes) + (1 << 18)) as part:
             ds.to_netcdf(part, engine="h5netcdf")
         if figure is not None:
             _draw(name, ds, figure)
@@ -290,9 +306,11 @@ def _measure(
 
 
 def _forget(store: Path, passing: bool) -> None:
+    from .sweeps._store import discard
+
     try:
         if passing:
-            clear_points(store)
+            discard(store)
     except OSError as error:
         raise UsageError(f"{store}: {error.strerror or error}") from error
 

@@ -3,8 +3,51 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib.util
+import re
 from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells what is wrong in one line, with what may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with exit status 2."""
+        self.exit(2, f"{self.prog}: error: {self._guessed(message)} (see {self.prog} --help)\n")
+
+    def _guessed(self, message: str) -> str:
+        choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if choice:
+            known = re.findall(r"'?([\w.-]+)'?", choice[2])
+            return f"{message.partition('invalid choice')[0]}invalid choice: {choice[1]!r}" + hint(
+                choice[1], [name for name in known if name != "file"]
+            )
+        unknown = re.search(r"unrecognized arguments: (--[\w-]+)", message)
+        if unknown:
+            known = [name for name in _options(self) if name.startswith("--")]
+            close = difflib.get_close_matches(unknown[1], known, n=1)
+            return message + (f"; did you mean {close[0]}?" if close else "")
+        return message
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    """Options of a parser and of those below it."""
+    out = list(parser._option_string_actions)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                out += _options(below)
+    return out
+
+
+def hint(name: object, known: Iterable[str]) -> str:
+    """Return a guess at what was meant, and what there is."""
+    names = list(known)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    guess = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{guess} (there are {', '.join(names)})"
 
 
 class UsageError(Exception):

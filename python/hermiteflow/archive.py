@@ -37,7 +37,7 @@ def save(solution: Solution | SquaredSolution, path: str | os.PathLike[str]) -> 
     ds = solution.to_xarray()
     encoding = {name: {"_FillValue": None} for name in ds.variables}
     ds.attrs["checksum"] = _checksum(ds)
-    with whole(target) as part:
+    with whole(target, int(1.1 * ds.nbytes) + (1 << 18)) as part:
         ds.to_netcdf(part, engine="h5netcdf", encoding=encoding)
     return given
 

@@ -6,15 +6,15 @@ import argparse
 import os
 import platform
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import metadata
-from typing import NoReturn
 
 import hermiteflow as hf
 
 from . import _landscape_command, _reproduce_command, _run_command
 from ._reproduce_command import EXTRA
-from ._usage import UsageError, need
+from ._usage import Parser, UsageError, need
 
 __all__ = ["main"]
 
@@ -32,19 +32,17 @@ examples:
   hermiteflow landscape --k 10 --p 3              every fixed point, and a figure over beta
   hermiteflow run coverage --k 5 20 --out c.nc    one experiment of one's own
   hermiteflow info                                versions, build, what is installed
+
+exit status:
+  0  done    1  a claim of reproduce does not hold    2  bad usage, or a file that cannot be written
+  3  a defect of hermiteflow (--debug shows where)    130  Ctrl-C    141  a closed pipe
 """
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Tell what is wrong in one line."""
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
 def _parser(*, whole: bool = False) -> argparse.ArgumentParser:
     """Return the parser; `whole` with the options of ``run``, which take long to import."""
     form = argparse.RawDescriptionHelpFormatter
-    parser = _Parser(
+    parser = Parser(
         prog="hermiteflow",
         description="Gradient flow of two-layer networks on Gaussian multi-index models.",
         epilog=_EXAMPLES,
@@ -67,7 +65,13 @@ def _parser(*, whole: bool = False) -> argparse.ArgumentParser:
         formatter_class=form,
     )
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh", "fish"))
-    commands.add_parser("info", help="versions, build, what is installed")
+    commands.add_parser(
+        "info",
+        help="versions, build, what is installed",
+        description="Print versions, build and what is installed: what a bug report needs.",
+        epilog="example:\n  hermiteflow info",
+        formatter_class=form,
+    )
     return parser
 
 
@@ -105,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _reproduce_command.run(options)
     except UsageError as error:
         if len(arguments) < len(given):
-            raise
+            traceback.print_exc()
         print(f"hermiteflow: error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # of `| head`; nothing more can be told there
@@ -116,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except Exception as error:  # of a defect here: one line, unless asked for more
         if len(arguments) < len(given):
-            raise
+            traceback.print_exc()
         text = " ".join(str(error).split())
         print(f"hermiteflow: {type(error).__name__}: {text} (--debug shows where)", file=sys.stderr)
         return 3

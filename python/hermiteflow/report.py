@@ -245,7 +245,7 @@ def write(claims: Sequence[Claim], out: Path, *, command: str, seed: int) -> lis
     for claim in claims:
         for name, ds in claim.datasets.items():
             path = out / "data" / f"claim_{claim.key}_{name}.nc"
-            with whole(path) as part:
+            with whole(path, int(1.1 * ds.nbytes) + (1 << 18)) as part:
                 ds.to_netcdf(part, engine="h5netcdf")
             written.append(path)
         figure = claim_figure(claim)

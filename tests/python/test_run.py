@@ -256,13 +256,26 @@ def test_a_killed_run_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[s
     before = len(list(store.glob("counts/c.*")))
     assert before >= 1
     assert exits([*argv, "--out", str(out), "--resume"], capsys)[0] == 0
-    assert len(list(store.glob("counts/c.*"))) == 6
+    assert not store.exists()  # its points are in the file
     assert exits([*argv, "--out", str(plain), "--executor", "processes"], capsys)[0] == 0
     with xr.open_dataset(out) as a, xr.open_dataset(plain) as b:
         xr.testing.assert_identical(a.load(), b.load())
-    status, _, err = exits([*argv, "--seed", "1", "--out", str(out), "--resume"], capsys)
-    assert status == 2
-    assert "store must be of this sweep" in err
+    kept = ["--store", str(tmp_path / "kept")]
+    small = ["run", "nearest", "--links", "3=1", "--k", "3", "--n", "5", "--out", str(out), *kept]
+    assert exits(small, capsys)[0] == 0
+    (tmp_path / "kept" / "counts" / "c.0.0.0").unlink()
+    assert exits([*small, "--resume"], capsys)[0] == 0  # goes on from DIR, not beside
+    assert (tmp_path / "kept" / "counts" / "c.0.0.0").exists()
+    assert not store.exists()
+    for change, words in (
+        (["--seed", "1"], "whose seed is 0, not 1"),
+        (["--k", "4"], "whose k is 3, not 4"),
+        (["--n", "6"], "whose n is 5, not 6"),
+    ):
+        status, _, err = exits([*small, *change], capsys)
+        assert status == 2
+        assert "store must be of this sweep" in err
+        assert words in err
     status, _, err = exits([*argv, "--out", str(out), "--executor", "tcp://127.0.0.1:1"], capsys)
     assert status == 2
     assert "127.0.0.1:1" in err
@@ -275,3 +288,95 @@ def test_submodules_come_when_they_are_asked_for() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[] hermiteflow.experiments hermiteflow.plot False\n"
+
+
+def test_a_run_beside_another_takes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second of two runs with one --out is refused, and the first ends well."""
+    out = tmp_path / "a.nc"
+    argv = ["run", "nearest", "--links", "3=1", "4=1", "--k", "3", "20", "60", "--n", "30000"]
+    command = "from hermiteflow.cli import main; raise SystemExit(main())"
+    process = subprocess.Popen(
+        [sys.executable, "-c", command, *argv, "--out", str(out)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    store = tmp_path / "a.nc.store"
+    while process.poll() is None and not list(store.glob("counts/c.*")):
+        time.sleep(0.01)
+    status, _, err = exits([*argv, "--out", str(out)], capsys)
+    _, told = process.communicate()
+    assert process.returncode == 0, told
+    assert out.exists()
+    assert status == 2
+    assert "is in use by another run" in err
+    assert err.count("\n") == 1
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    """A limit on the size of files, met when the result is written: the old one stays."""
+    out = tmp_path / "a.nc"
+    out.write_text("kept")
+    command = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192));"
+        "from hermiteflow.cli import main; raise SystemExit(main())"
+    )
+    argv = ["run", "nearest", "--links", "3=1", "--k", "3", "--n", "5", "--out", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-c", command, *argv], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert f"cannot write {out}: File too large" in done.stderr
+    assert out.read_text() == "kept"
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("name", ["fig.xyz", "fig", "a.nc"])
+def test_a_bad_figure_is_told_at_once(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["run", "nearest", "--k", "3", "--n", "5", "--out", str(tmp_path / "a.nc")]
+    status, _, err = exits([*argv, "--figure", str(tmp_path / name)], capsys)
+    assert status == 2
+    assert "must be another file, in .pdf, .png, .svg" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["nearst"], "did you mean 'nearest'?"),
+        (["nearest", "--lnks", "3=1"], "did you mean --links?"),
+    ],
+)
+def test_guesses(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = exits(["run", *argv], capsys)
+    assert status == 2
+    assert words in err
+    assert "file" not in err.split("see")[0]
+
+
+@pytest.mark.parametrize(("line", "words"), [
+    ('exceutor = "threads"', "did you mean 'executor'?"),
+    ('ouput = "a.nc"', "did you mean 'out'?"),
+    ("resume = 1", "resume must be true or false"),
+])  # fmt: skip
+def test_guesses_for_a_file(
+    line: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text(f'experiment = "nearest"\n{line}\n')
+    status, _, err = exits(["run", str(file)], capsys)
+    assert status == 2
+    assert words in err
+
+
+def test_each_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("search_time", "nearest", "coverage", "threshold", "phase_diagram"):
+        status, out, _ = exits(["run", name, "--help"], capsys)
+        assert status == 0
+        assert f"example:\n  hermiteflow run {name} " in out
+        assert "LINK is a name" in out

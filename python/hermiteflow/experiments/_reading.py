@@ -6,7 +6,6 @@ Knows the configs' types, links and arrangements; nothing is evaluated.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import types
 import typing
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 import hermiteflow as hf
 from hermiteflow import _checks
 from hermiteflow._activations import NAMES
+from hermiteflow._usage import hint
 
 from ._common import TargetSpec
 
@@ -59,14 +59,6 @@ def read_fields(cls: type, table: Mapping[str, Any]) -> dict[str, Any]:
             continue
         out[name] = _convert(name, value, hints[name])
     return out
-
-
-def hint(name: object, known: typing.Iterable[str]) -> str:
-    """Return a guess at what was meant, and what there is."""
-    names = list(known)
-    close = difflib.get_close_matches(str(name), names, n=1)
-    guess = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{guess} (there are {', '.join(names)})"
 
 
 def _names() -> types.SimpleNamespace:

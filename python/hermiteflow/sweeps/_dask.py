@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import pickle
+import socket
+import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from typing import Any
 
-from .. import _checks
+from .. import _checks, _core
 from ._executors import Executor
 from ._points import Function, Outcome, Task, compute_away
 
@@ -75,6 +77,7 @@ class Dask(Executor):
                 payload,
                 by_value.dumps(task),
                 self.threads,
+                str(_core.build_info()["isa"]),
                 key=f"{name}-{task.number}",
             )
             self._futures[future] = task
@@ -131,18 +134,36 @@ class Dask(Executor):
                 self._client.close(timeout=TIMEOUT)
 
 
-def _compute(payload: bytes, task: bytes, threads: int) -> Outcome:
-    """Compute a point on a worker."""
+def _compute(payload: bytes, task: bytes, threads: int, isa: str) -> Outcome:
+    """Compute a point on a worker, with the caller's instruction set: to the same bits."""
+    if _core.build_info()["isa"] != isa and not _core.select_isa(isa):
+        raise RuntimeError(
+            f"a worker must have the caller's instruction set {isa}, got one on "
+            f"{socket.gethostname()} with {', '.join(_core.build_info()['isa_available'])}: set "
+            "HERMITEFLOW_ISA to one that all have, where the sweep is called"
+        )
     return compute_away(pickle.loads(payload), pickle.loads(task), threads)
 
 
 def _connect(address: str) -> Any:
     from distributed import Client
 
-    try:
-        return Client(address, timeout=TIMEOUT, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise _silent(address, error) from error
+    found: list[Any] = []
+
+    def connect() -> None:
+        try:
+            found.append(Client(address, timeout=TIMEOUT, set_as_default=False))
+        except (OSError, TimeoutError, ValueError) as error:
+            found.append(error)
+
+    # a port that takes the connection and stays silent would hold a Client for ever
+    thread = threading.Thread(target=connect, daemon=True, name="hermiteflow-connect")
+    thread.start()
+    thread.join(TIMEOUT + 5.0)
+    result = found[0] if found else TimeoutError("it takes the connection and says nothing")
+    if isinstance(result, Exception):
+        raise _silent(address, result) from result
+    return result
 
 
 def _silent(address: str, error: BaseException) -> ConnectionError:

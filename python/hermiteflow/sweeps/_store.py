@@ -18,6 +18,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -312,11 +313,12 @@ def _hash(manifest: Mapping[str, Any]) -> str:
 
 
 def _difference(held: dict[str, Any], asked: dict[str, Any]) -> str:
-    """Say in words what tells two configs apart."""
-    for key, value in asked.items():
-        if key != "grid" and canonical(held.get(key)) != canonical(value):
-            return f"whose {key} is {_short(held.get(key))}, not {_short(value)}"
+    """Say in words what tells two configs apart: the seed first, then values, then the rest."""
     names = [[axis["name"] for axis in config["grid"]] for config in (held, asked)]
+    if canonical(held.get("seed")) != canonical(asked.get("seed")):
+        one, two = (config["seed"]["entropy"] for config in (held, asked))
+        if one != two:
+            return f"whose seed is {one}, not {two}"
     if names[0] != names[1]:
         return f"whose names are {', '.join(names[0])}, not {', '.join(names[1])}"
     for one, two in zip(held["grid"], asked["grid"], strict=True):
@@ -325,9 +327,69 @@ def _difference(held: dict[str, Any], asked: dict[str, Any]) -> str:
             if labels[0] == labels[1]:
                 return f"whose values of {one['name']} have the same labels and another content"
             return f"whose {one['name']} is {labels[0]}, not {labels[1]}"
+    for key, value in asked.items():
+        if canonical(held.get(key)) != canonical(value):
+            name, one, two = _leaves(key, held.get(key), value)
+            return f"whose {name} is {_short(one)}, not {_short(two)}"
     return "whose config differs"
+
+
+def _leaves(name: str, one: Any, two: Any) -> tuple[str, Any, Any]:
+    """Return the first parts in which two JSON values differ, and what they are called."""
+    if isinstance(one, str) and isinstance(two, str):
+        try:
+            one, two = json.loads(one), json.loads(two)
+        except ValueError:
+            return name, one, two
+    if isinstance(one, dict) and isinstance(two, dict) and one.keys() == two.keys():
+        for key in one:
+            if one[key] != two[key]:
+                plain = key not in ("partial", "tuple", "dict", "fields")
+                return _leaves(key if plain else name, one[key], two[key])
+    if isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+        for left, right in zip(one, two, strict=True):
+            if left != right:
+                named = len(one) == 2 and isinstance(one[0], str) and one[0] == two[0]
+                return _leaves(one[0] if named else name, left, right)
+    return name, one, two
 
 
 def _short(value: object) -> str:
     text = value if isinstance(value, str) else canonical(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder of finished points, of one sweep or of several, that no run is using.
+
+    Raises
+    ------
+    OSError
+        If something else lies there, or another run is at it; nothing is removed.
+    """
+    if not folder.exists():
+        return
+    if (folder / _MANIFEST).is_file() or not folder.is_dir():
+        inside = [folder]
+    else:
+        inside = [path for path in folder.iterdir() if not _only_begun(path)]
+    if not all((path / _MANIFEST).is_file() for path in inside):
+        raise FileExistsError(errno.EEXIST, "holds more than finished points", str(folder))
+    journals: list[_files.Journal] = []
+    try:
+        for path in inside:
+            journals.append(_files.Journal(path / _LOG))
+        shutil.rmtree(folder)
+    except BlockingIOError:
+        message = "is in use by another run"
+        raise BlockingIOError(errno.EAGAIN, message, str(folder)) from None
+    finally:
+        for journal in journals:
+            journal.close()
+
+
+def _only_begun(folder: Path) -> bool:
+    """Whether a run was killed there before it wrote what it is."""
+    return folder.is_dir() and all(
+        path.name == _LOG or _files.is_part(path.name) for path in folder.iterdir()
+    )
