@@ -35,7 +35,7 @@ def phase_diagram(
     """Draw the mean share of index vectors recovered as colour over beta and n/k.
 
     One panel for each loss. The correlation loss is counted by basin (`found_share`: its minima
-    are not v_j when beta > 0, and the count by overlap would be 0), the squared loss by overlap
+    are not v_j when beta > 0, and may be too far from them), the squared loss by overlap
     (`recovered_share`). A dot is a beta and n/k that was simulated; its cell reaches half-way to
     the next. Dashed lines are beta_c and beta_fold of the correlation loss.
 

@@ -171,7 +171,7 @@ def bootstrap_mean(
     Examples
     --------
     >>> print(bootstrap_mean([0.0, 1.0, 1.0, 1.0], confidence=0.9, seed=0))
-    0.75 [0.25, 1.00]
+    0.750 [0.500, 1.000]
     """
     _check_confidence(confidence)
     values = _sorted_sample(samples)

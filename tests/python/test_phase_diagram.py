@@ -123,6 +123,29 @@ def test_one_index_vector(n: int) -> None:
     assert (out["relative_loss"] < 1e-6).all()
 
 
+def test_a_pair_between_two_orthonormal_index_vectors() -> None:
+    """The loss of a pair in docs/squared, its fixed point at pi/8, and the slope out of it."""
+    flow = hf.SquaredFlow(hf.Orthonormal(k=2), H4)
+
+    def order_parameters(sigma: float, delta: float) -> tuple[np.ndarray, np.ndarray]:
+        one, two = 0.5 * (sigma + delta), 0.5 * (sigma - delta)
+        M = np.array([[np.cos(one), np.sin(one)], [np.cos(two), -np.sin(two)]])
+        return M, M @ M.T
+
+    for sigma, delta in ((0.3, 0.1), (0.9, -0.4), (2.0, 0.7)):
+        exact = 0.5 + np.cos(sigma) ** 4 - 0.5 * np.cos(2 * sigma) * np.cos(2 * delta)
+        assert flow.loss_of(*order_parameters(sigma, delta)) == pytest.approx(exact, rel=1e-12)
+    pair = order_parameters(np.pi / 4, 0.0)
+    assert flow.loss_of(*pair) == pytest.approx(0.75, rel=1e-14)
+    np.testing.assert_allclose(flow.field(*pair)[0], 0.0, atol=1e-14)
+    eigenvalues = flow.hessian_of(*pair).eigenvalues
+    assert np.abs(eigenvalues).min() < 1e-13
+    assert eigenvalues.min() > -1e-13
+    delta = 0.05
+    best = flow.loss_of(*order_parameters(np.pi / 4 + delta**2, delta))
+    assert best - 0.75 == pytest.approx(-(delta**4), rel=0.02)
+
+
 def test_ends_are_described() -> None:
     M = np.array([[[1.0, 0.1], [0.2, -0.995]], [[0.999, 0.0], [0.9, 0.3]]])
     even, odd = (module._overlaps(M, link, 0.99) for link in (H4, H3))

@@ -44,6 +44,9 @@ LOSSES = ("correlation", "squared")
 #: Inner products by label of the link, then by k, then by position.
 Betas = Mapping[str, tuple[tuple[float, ...], ...]]
 
+#: Order parameters (M, Q) of each network.
+Starts = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+
 #: What a point tells of each network, and its unit; for every loss, NaN where it has no meaning.
 _OF_NETWORKS = {
     "recovered": "index vectors",
@@ -207,7 +210,8 @@ def phase_diagram(
 
     References
     ----------
-    docs/mathematics (4), (9), (10), (12), (14).
+    docs/mathematics (4), (9), (10), (12);
+    docs/squared (14), and what was found.
 
     Examples
     --------
@@ -258,9 +262,6 @@ def _point(
     solve = {"correlation": _by_correlation, "squared": _by_squares}
     found = [solve[loss](config, targets, link, starts) for loss in config.losses]
     return {name: np.stack([of_loss[name] for of_loss in found]) for name in _OF_NETWORKS}
-
-
-Starts = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
 def _by_correlation(
@@ -319,12 +320,10 @@ def _by_squares(
 def _overlaps(M: NDArray[np.float64], link: Link, level: float) -> dict[str, NDArray[np.float64]]:
     """Describe final overlaps (batch, n, k)."""
     M = np.abs(M) if is_even(link) else M
-    best, own, k = M.max(axis=1), M.max(axis=2), M.shape[2]
-    nearest = M.argmax(axis=2)
-    visited = np.array([np.unique(row).size for row in nearest])
+    best, own, nearest = M.max(axis=1), M.max(axis=2), M.argmax(axis=2)
     return {
         "recovered": (best >= level).sum(axis=1).astype(np.float64),
-        "visited": np.minimum(visited, k).astype(np.float64),
+        "visited": np.array([np.unique(row).size for row in nearest], dtype=np.float64),
         "aligned": (own >= level).sum(axis=1).astype(np.float64),
         "weakest": best.min(axis=1),
     }
