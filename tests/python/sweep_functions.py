@@ -144,3 +144,8 @@ def child(code: str, **options: Any) -> subprocess.Popen[str]:
         start_new_session=True,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     )
+
+
+def instruction_set(x: int, seed: np.random.SeedSequence) -> dict[str, Any]:
+    """Which kernels compute here."""
+    return {"isa": str(hf.build_info()["isa"])}

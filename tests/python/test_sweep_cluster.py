@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -31,6 +32,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._variables: dict[str, str] = {}
         self._log = (folder / "log").open("w")
         file = folder / "scheduler.json"
         self.scheduler = self._start("scheduler", "--port", "0", "--scheduler-file", str(file))
@@ -42,7 +44,8 @@ class Cluster:
                 break
             time.sleep(0.05)
 
-    def add_workers(self, number: int) -> None:
+    def add_workers(self, number: int, **variables: str) -> None:
+        self._variables = variables
         options = ("--nthreads", "1", "--no-nanny", "--memory-limit", "0")
         place = ("--local-directory", str(self._folder))
         for _ in range(number):
@@ -51,7 +54,7 @@ class Cluster:
     def _start(self, kind: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *arguments]
         environment = f.environment(
-            PYTHONWARNINGS="", DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1"
+            PYTHONWARNINGS="", DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1", **self._variables
         )
         return subprocess.Popen(
             [*command, "--no-dashboard", "--host", "127.0.0.1"],
@@ -189,3 +192,29 @@ def test_workers_that_come_late(tmp_path: Path, caplog: pytest.LogCaptureFixture
     finally:
         late.join()
         cluster.close()
+
+
+@pytest.mark.filterwarnings("ignore")  # of dask, about the connection that it gives up
+def test_a_port_that_stays_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_dask, "TIMEOUT", 0.5)
+    monkeypatch.setattr(_dask, "GRACE", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(
+            ConnectionError, match=r"must be a scheduler that answers within 0\.5 s"
+        ):
+            hf.sweep(f.one, VALUES, seed=0, executor=address)
+
+
+def test_workers_take_the_instruction_set_of_the_caller(tmp_path: Path) -> None:
+    (tmp_path / "cluster").mkdir()
+    made = Cluster(tmp_path / "cluster")
+    try:
+        made.add_workers(1, HERMITEFLOW_ISA="generic")
+        far = hf.sweep(f.instruction_set, {"x": [1, 2]}, seed=0, executor=made.address)
+        here = hf.build_info()["isa"]
+        assert far.isa.values.tolist() == [here, here]
+        with pytest.raises(RuntimeError, match="must have the caller's instruction set v9"):
+            _dask._compute(b"", b"", 1, "v9")
+    finally:
+        made.close()

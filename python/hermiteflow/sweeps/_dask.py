@@ -22,6 +22,8 @@ from ._points import Function, Outcome, Task, compute_away
 
 #: Seconds for a scheduler to answer.
 TIMEOUT = 10.0
+#: Seconds more for its client to say so.
+GRACE = 5.0
 #: Points at the scheduler at once: more than a cluster has threads, fewer than burden it.
 WINDOW = 2000
 _log = logging.getLogger("hermiteflow")
@@ -159,7 +161,7 @@ def _connect(address: str) -> Any:
     # a port that takes the connection and stays silent would hold a Client for ever
     thread = threading.Thread(target=connect, daemon=True, name="hermiteflow-connect")
     thread.start()
-    thread.join(TIMEOUT + 5.0)
+    thread.join(TIMEOUT + GRACE)
     result = found[0] if found else TimeoutError("it takes the connection and says nothing")
     if isinstance(result, Exception):
         raise _silent(address, result) from result
