@@ -25,6 +25,7 @@ PRINTS = {
     "nearest": r"h_4 +2000 of 2000 as foretold",
     "threshold": r"beta = 0\.\d+: 100\.0% of random starts end at the average \(\d+\.\d% to 100",
     "coverage": r"neurons find all with probability 0\.9[^$]*measured 0\.\d+, exact 0\.9",
+    "two_losses": r"correlation loss, beta = 0\.556: 0% .*\n.*\nsquared loss, beta = 0\.556: 100%",
     "sweep": r"k = 1: 0\.[45]\d+  0\.[45]\d+   theory 0\.5000",
 }
 NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))

@@ -200,9 +200,7 @@ def test_a_port_that_stays_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_dask, "GRACE", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(
-            ConnectionError, match=r"that answers within 0\.5 s"
-        ):
+        with pytest.raises(ConnectionError, match=r"that answers within 0\.5 s"):
             hf.sweep(f.one, VALUES, seed=0, executor=address)
 
 
