@@ -76,6 +76,8 @@ SquaredLayout::SquaredLayout(const SquaredFlow& flow)
   f.own.terms = static_cast<Index>(own_.size());
   f.cross_root = root_of(flow.cross);
   f.own_root = root_of(flow.own);
+  // kernels take both laws or neither as roots
+  if (f.cross_root == 0.0 || f.own_root == 0.0) f.cross_root = f.own_root = 0.0;
   f.a = flow.second_layer;
   row_ = widened(flow.target_weights, 1, k, f.across);
   for (Index l = 0; l < n; ++l) row_[f.first + l] = -f.a[l];

@@ -20,6 +20,7 @@ LINKS: dict[str, tuple[hf.Link, hf.Link]] = {  # teacher, student
     "h2 + h4": (hf.hermite({2: 0.7, 4: 0.5}), hf.hermite({2: 0.7, 4: 0.5})),
     "erf": (hf.link("erf"), hf.link("erf")),
     "relu and erf": (hf.link("erf"), hf.link("relu")),
+    "erf and sign": (hf.link("sign"), hf.link("erf")),  # one of the two laws is a quick root
     "mixed": (hf.hermite({1: 0.3, 2: -0.4, 3: 0.8, 5: 0.2}), hf.hermite({1: 0.5, 3: 0.4, 4: 0.2})),
 }
 _SERIES = {
@@ -49,6 +50,15 @@ def _psis(name: str) -> tuple[tuple[Function, Function, Function], tuple[Functio
 
     if name == "erf":
         return (arc, arc, arc), (slope, slope)
+    if name == "erf and sign":
+        return (
+            (
+                lambda u: 2 / np.pi * np.arcsin(u / np.sqrt(2)),
+                arc,
+                lambda u: 2 / np.pi * np.arcsin(u),
+            ),
+            (lambda u: 2 / (np.pi * np.sqrt(2 - u * u)), slope),
+        )
     flat = 0.5 / math.sqrt(np.pi)  # erf is odd: it meets x / 2 alone
     return (
         (lambda u: flat * u, _relu, arc),
