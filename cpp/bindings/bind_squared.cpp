@@ -1,58 +1,15 @@
-#include "bindings.hpp"
-
-#include "hermiteflow/squared.hpp"
+#include "squared_spec.hpp"
 
 namespace hermiteflow::bindings {
 
 namespace {
 
-Array filled(const std::vector<py::ssize_t>& shape) {
-  Array out(shape);
-  std::fill_n(out.mutable_data(), out.size(), std::numeric_limits<double>::quiet_NaN());
-  return out;
-}
-
-// State arrays, one or `count`: M and Q, or W.
-struct Arrays {
-  Array m, q, w;
-  explicit Arrays(const SquaredFlow& flow, Index count = -1) {
-    const bool moves = flow.form == SquaredForm::coordinates;
-    const auto make = [&](Index rows, Index columns) {
-      return count < 0 ? filled({rows, columns}) : filled({count, rows, columns});
-    };
-    m = make(moves ? 0 : flow.n, flow.gram.k);
-    q = make(moves ? 0 : flow.n, flow.n);
-    w = make(moves ? flow.n : 0, flow.r);
-  }
-  SquaredState state() { return {m.mutable_data(), q.mutable_data(), w.mutable_data()}; }
-  py::tuple tuple() const { return py::make_tuple(m, q, w); }
-};
-
-// The state is (M, Q), or W (n, r) in place of M without Q.
-SquaredFlow make_flow(const FlowSpec& cross, const FlowSpec& own, const Array& second_layer,
-                      const Array& state, const MaybeArray& q, double loss_at_zero) {
-  return {q ? SquaredForm::order_parameters : SquaredForm::coordinates,
-          state.shape(0),
-          q ? 0 : state.shape(1),
-          cross.flow.gram,
-          cross.flow.slope,
-          own.flow.slope,
-          second_layer.data(),
-          cross.flow.target_weights,
-          loss_at_zero};
-}
-
-SquaredState view(const Array& state, const MaybeArray& q) {
-  double* const first = const_cast<double*>(state.data());
-  return {first, q ? const_cast<double*>(q->data()) : nullptr, first};
-}
-
-py::tuple rates(const FlowSpec& cross, const FlowSpec& own, const Array& second_layer,
-                const Array& state, const MaybeArray& q, double loss_at_zero, int threads) {
-  const SquaredFlow flow = make_flow(cross, own, second_layer, state, q, loss_at_zero);
-  Arrays out(flow);
+py::tuple rates(const FlowSpec& cross, const FlowSpec& own, const SquaredSpec& spec,
+                const Array& state, const MaybeArray& q, int threads) {
+  const SquaredFlow flow = squared_flow(cross, own, spec, state, q);
+  StateArrays out(flow);
   Array norms = filled({flow.n});
-  const SquaredState from = view(state, q), to = out.state();
+  const SquaredState from = squared_state(spec, state, q), to = out.state();
   double* const speeds = norms.mutable_data();
   double loss = 0.0;
   interruptible(py::none(), [&](const Poll& poll) {
@@ -61,13 +18,12 @@ py::tuple rates(const FlowSpec& cross, const FlowSpec& own, const Array& second_
   return py::make_tuple(out.tuple(), norms, loss);
 }
 
-py::dict solve(const FlowSpec& cross, const FlowSpec& own, const Array& second_layer,
-               const Array& state, const MaybeArray& q, double loss_at_zero, int method,
-               double t_end, double step, double rtol, double atol, Index max_steps,
-               bool renormalize, const Array& levels, bool levels_terminal, const Array& losses,
-               bool losses_terminal, double tol, bool tol_terminal, const Array& save_at,
-               int threads, const py::object& progress) {
-  const SquaredFlow flow = make_flow(cross, own, second_layer, state, q, loss_at_zero);
+py::dict solve(const FlowSpec& cross, const FlowSpec& own, const SquaredSpec& spec,
+               const Array& state, const MaybeArray& q, int method, double t_end, double step,
+               double rtol, double atol, Index max_steps, bool renormalize, const Array& levels,
+               bool levels_terminal, const Array& losses, bool losses_terminal, double tol,
+               bool tol_terminal, const Array& save_at, int threads, const py::object& progress) {
+  const SquaredFlow flow = squared_flow(cross, own, spec, state, q);
   const SquaredOptions options{static_cast<Method>(method),
                                {t_end, step, rtol, atol},
                                max_steps,
@@ -79,7 +35,7 @@ py::dict solve(const FlowSpec& cross, const FlowSpec& own, const Array& second_l
                                tol,
                                tol_terminal,
                                {save_at.size(), save_at.data()}};
-  Arrays end(flow), path(flow, options.saves.count);
+  StateArrays end(flow), path(flow, options.saves.count);
   Array path_loss = filled({options.saves.count}), hits = filled({flow.n, options.levels.count}),
         loss_times = filled({options.losses.count}), norms = filled({flow.n});
   SquaredResult result{end.state(),
@@ -89,7 +45,7 @@ py::dict solve(const FlowSpec& cross, const FlowSpec& own, const Array& second_l
                        loss_times.mutable_data(),
                        norms.mutable_data()};
   result.converged_time = std::numeric_limits<double>::quiet_NaN();
-  const SquaredState from = view(state, q);
+  const SquaredState from = squared_state(spec, state, q);
   interruptible(progress, [&](const Poll& poll) {
     solve_squared(flow, options, from, result, threads, poll);
   });
@@ -104,16 +60,23 @@ py::dict solve(const FlowSpec& cross, const FlowSpec& own, const Array& second_l
 }  // namespace
 
 void bind_squared(py::module_& module) {
-  module.def("squared_rates", &rates, py::arg("cross"), py::arg("own"), py::arg("second_layer"),
-             py::arg("state"), py::arg("q"), py::arg("loss_at_zero"), py::arg("threads"),
-             "Right-hand side of MATH (10), norms of the gradient (n,), loss.");
-  module.def("solve_squared", &solve, py::arg("cross"), py::arg("own"), py::arg("second_layer"),
-             py::arg("state"), py::arg("q"), py::arg("loss_at_zero"), py::arg("method"),
-             py::arg("t_end"), py::arg("step"), py::arg("rtol"), py::arg("atol"),
-             py::arg("max_steps"), py::arg("renormalize"), py::arg("levels"),
-             py::arg("levels_terminal"), py::arg("losses"), py::arg("losses_terminal"),
-             py::arg("tol"), py::arg("tol_terminal"), py::arg("save_at"), py::arg("threads"),
-             py::arg("progress"), "Integrate all neurons of the squared loss together.");
+  py::class_<SquaredSpec>(module, "SquaredSpec")
+      .def(py::init<Array, double, double, double, bool, MaybeArray, MaybeArray,
+                    const MaybeArray&>(),
+           py::arg("second_layer"), py::arg("loss_at_zero"), py::arg("cross_at_zero"),
+           py::arg("own_at_zero"), py::arg("trained"), py::arg("student"), py::arg("teacher"),
+           py::arg("functions"));
+  module.def(
+      "squared_rates", &rates, py::arg("cross"), py::arg("own"), py::arg("spec"), py::arg("state"),
+      py::arg("q"), py::arg("threads"),
+      "Right-hand side of MATH (10) or docs/squared (15), norms of the gradient (n,), loss.");
+  module.def("solve_squared", &solve, py::arg("cross"), py::arg("own"), py::arg("spec"),
+             py::arg("state"), py::arg("q"), py::arg("method"), py::arg("t_end"), py::arg("step"),
+             py::arg("rtol"), py::arg("atol"), py::arg("max_steps"), py::arg("renormalize"),
+             py::arg("levels"), py::arg("levels_terminal"), py::arg("losses"),
+             py::arg("losses_terminal"), py::arg("tol"), py::arg("tol_terminal"),
+             py::arg("save_at"), py::arg("threads"), py::arg("progress"),
+             "Integrate all neurons of the squared loss together.");
 }
 
 }  // namespace hermiteflow::bindings

@@ -3,6 +3,7 @@
 
 #include "hermiteflow/squared_eight.hpp"
 #include "hermiteflow/squared_field.hpp"
+#include "hermiteflow/squared_free.hpp"
 
 namespace hermiteflow::HF_ISA {
 
@@ -18,6 +19,15 @@ void squared_rates(const SquaredField* field, const double* y, double* out, doub
 void squared_overlaps(const SquaredField* field, const double* y, double* out, Index begin,
                       Index end, double* scratch) {
   SquaredRates(*field, scratch).order_parameters(y, out, begin, end);
+}
+
+Index squared_free_scratch(const SquaredField* field, Index rows) {
+  return FreeRates::memory(*field, rows);
+}
+
+void squared_free(const SquaredField* field, const FreeField* free, const double* y, double* out,
+                  double* sums, double* speed2, Index begin, Index end, double* scratch) {
+  FreeRates(*field, *free, scratch)(y, out, sums, speed2, begin, end);
 }
 
 void squared_close(const SquaredField* field, double* out, Index begin, Index end) {

@@ -50,6 +50,8 @@ extern "C" const hermiteflow::KernelTable HF_JOIN(hermiteflow_kernels_, HF_ISA) 
     hermiteflow::HF_ISA::squared_scratch,
     hermiteflow::HF_ISA::squared_rates,
     hermiteflow::HF_ISA::squared_overlaps,
+    hermiteflow::HF_ISA::squared_free_scratch,
+    hermiteflow::HF_ISA::squared_free,
     hermiteflow::HF_ISA::squared_close,
     hermiteflow::HF_ISA::squared_normalise,
     hermiteflow::HF_ISA::squared_advance,

@@ -32,6 +32,9 @@ void squared_rates(const SquaredField* field, const double* y, double* out, doub
                    Index begin, Index end, double* scratch);
 void squared_overlaps(const SquaredField* field, const double* y, double* out, Index begin,
                       Index end, double* scratch);
+Index squared_free_scratch(const SquaredField* field, Index rows);
+void squared_free(const SquaredField* field, const FreeField* free, const double* y, double* out,
+                  double* sums, double* speed2, Index begin, Index end, double* scratch);
 void squared_close(const SquaredField* field, double* out, Index begin, Index end);
 void squared_normalise(const SquaredField* field, double* y, Index begin, Index end);
 void squared_advance(Index begin, Index end, Index count, const double* weights,

@@ -99,7 +99,8 @@ class Run {
     return true;
   }
   bool on_sphere() const {
-    return e_.field.form == SquaredForm::coordinates && (T::adaptive || o_.renormalize);
+    return e_.field.form == SquaredForm::coordinates && !e_.free() &&
+           (T::adaptive || o_.renormalize);
   }
 
   // The error over the tolerance; NaN where the new state is not finite.
@@ -212,7 +213,7 @@ class Run {
 
   // Fixed steps in which nothing is to be seen.
   Index free_steps(Index left) const {
-    if (!e_.field.small || watches()) return 0;
+    if (!e_.field.small || e_.free() || e_.layout.trained() || watches()) return 0;
     double until = o_.times.t_end;
     if (saved_ < o_.saves.count) until = std::min(until, o_.saves[saved_]);
     const Index work = n_ * (n_ + k_) * (n_ + k_), most = std::max<Index>(1, (1 << 26) / work);
@@ -361,9 +362,10 @@ class Run {
     const SquaredState& path = out_.path;
     const bool moves = e_.field.form == SquaredForm::coordinates;
     const Index r = e_.layout.columns();
-    e_.layout.unpack(state, {moves ? nullptr : path.m + i * n_ * k_,
-                             moves ? nullptr : path.q + i * n_ * n_,
-                             moves ? path.w + i * n_ * r : nullptr});
+    e_.layout.unpack(state,
+                     {moves ? nullptr : path.m + i * n_ * k_,
+                      moves ? nullptr : path.q + i * n_ * n_, moves ? path.w + i * n_ * r : nullptr,
+                      e_.layout.trained() ? path.a + i * n_ : nullptr});
     out_.path_loss[i] = e_.loss(state);
   }
 };

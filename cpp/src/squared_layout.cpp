@@ -56,7 +56,8 @@ constexpr Index most_small = 64;  // neurons and index vectors of products witho
 }  // namespace
 
 SquaredLayout::SquaredLayout(const SquaredFlow& flow)
-    : flow_(flow), field_{}, cross_(even_terms(flow.cross)), own_(even_terms(flow.own)) {
+    : flow_(flow), field_{}, cross_(even_terms(flow.cross)), own_(even_terms(flow.own)),
+      a_(flow.second_layer, flow.second_layer + flow.n) {
   const Index n = flow.n, k = flow.gram.k;
   const bool coordinates = flow.form == SquaredForm::coordinates;
   SquaredField& f = field_;
@@ -78,7 +79,7 @@ SquaredLayout::SquaredLayout(const SquaredFlow& flow)
   f.own_root = root_of(flow.own);
   // kernels take both laws or neither as roots
   if (f.cross_root == 0.0 || f.own_root == 0.0) f.cross_root = f.own_root = 0.0;
-  f.a = flow.second_layer;
+  f.a = a_.data();
   row_ = widened(flow.target_weights, 1, k, f.across);
   for (Index l = 0; l < n; ++l) row_[f.first + l] = -f.a[l];
   f.row = row_.get();
@@ -103,9 +104,20 @@ SquaredLayout::SquaredLayout(const SquaredFlow& flow)
   f.small = n <= most_small && k <= most_small;
 }
 
+Index SquaredLayout::size() const {
+  return field_.n * field_.width + (trained() ? padded(field_.n) : 0);
+}
+
+void SquaredLayout::follow(const double* y) {
+  if (!trained()) return;
+  std::copy_n(y + field_.n * field_.width, field_.n, a_.data());
+  for (Index l = 0; l < field_.n; ++l) row_[field_.first + l] = -a_[static_cast<std::size_t>(l)];
+}
+
 void SquaredLayout::pack(const SquaredState& from, double* y) const {
   const SquaredField& f = field_;
   std::fill_n(y, size(), 0.0);
+  if (trained()) std::copy_n(from.a, f.n, layer(y));
   for (Index i = 0; i < f.n; ++i, y += f.width) {
     if (f.form == SquaredForm::coordinates) {
       std::copy_n(from.w + i * flow_.r, flow_.r, y);
@@ -118,6 +130,7 @@ void SquaredLayout::pack(const SquaredState& from, double* y) const {
 
 void SquaredLayout::unpack(const double* y, const SquaredState& to) const {
   const SquaredField& f = field_;
+  if (trained()) std::copy_n(y + f.n * f.width, f.n, to.a);
   for (Index i = 0; i < f.n; ++i, y += f.width) {
     if (f.form == SquaredForm::coordinates) {
       std::copy_n(y, flow_.r, to.w + i * flow_.r);
@@ -146,8 +159,8 @@ void SquaredLayout::overlaps(const double* row, double* m) const {
 }
 
 // int_0^u psi' = u^(power + 1) (...) + arc int_0^u A
-SquaredPotential::Integral::Integral(const Slope& of)
-    : slope(of), coefficients(of.coefficients, of.coefficients + of.terms) {
+SquaredPotential::Integral::Integral(const Slope& of, double value)
+    : slope(of), coefficients(of.coefficients, of.coefficients + of.terms), at_zero(value) {
   for (Index i = 0; i < of.terms; ++i)
     coefficients[static_cast<std::size_t>(i)] /= static_cast<double>(of.power + 1 + of.stride * i);
 }
@@ -156,7 +169,8 @@ double SquaredPotential::Integral::operator()(double u) const {
   u = clamped(u);
   const double square = u * u;
   const double series = horner(coefficients.data(), slope.terms, slope.stride == 2 ? square : u) *
-                        power_of(u, slope.power + 1);
+                            power_of(u, slope.power + 1) +
+                        at_zero;
   if (slope.arc == 0.0) return series;
   const Index skip = slope.arc_skip;
   const auto term = [](Index i) { return arc_series.of[i] / static_cast<double>(2 * i + 2); };
@@ -172,14 +186,14 @@ double SquaredPotential::Integral::operator()(double u) const {
   return series + slope.arc * arc;
 }
 
-SquaredPotential::SquaredPotential(const SquaredFlow& flow) : cross_(flow.cross), own_(flow.own) {}
+SquaredPotential::SquaredPotential(const SquaredFlow& flow)
+    : cross_(flow.cross, flow.cross_at_zero), own_(flow.own, flow.own_at_zero) {}
 
-double SquaredPotential::row(const SquaredField& f, Index i, const double* x) const {
-  double with_targets = 0.0, with_neurons = 0.0;  // row holds b, then -a
-  for (Index j = 0; j < f.k; ++j) with_targets += f.row[j] * cross_(x[j]);
-  for (Index l = 0; l < f.n; ++l)
-    with_neurons -= f.row[f.first + l] * own_(l == i ? 1.0 : x[f.first + l]);
-  return f.a[i] * (0.5 * with_neurons - with_targets);
+void SquaredPotential::row(const SquaredField& f, Index i, const double* x, double& cross,
+                           double& own) const {
+  cross = own = 0.0;  // row holds b, then -a
+  for (Index j = 0; j < f.k; ++j) cross += f.row[j] * cross_(x[j]);
+  for (Index l = 0; l < f.n; ++l) own -= f.row[f.first + l] * own_(l == i ? 1.0 : x[f.first + l]);
 }
 
 }  // namespace hermiteflow

@@ -29,6 +29,19 @@ class FlowSpec:
         target_weights: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     ) -> None: ...
 
+class SquaredSpec:
+    def __init__(
+        self,
+        second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        loss_at_zero: typing.SupportsFloat | typing.SupportsIndex,
+        cross_at_zero: typing.SupportsFloat | typing.SupportsIndex,
+        own_at_zero: typing.SupportsFloat | typing.SupportsIndex,
+        trained: bool,
+        student: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+        teacher: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+        functions: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    ) -> None: ...
+
 def build_info() -> dict[str, typing.Any]:
     """
     Compiler, instruction set in use, OpenMP.
@@ -192,10 +205,9 @@ def solve(
 def solve_squared(
     cross: FlowSpec,
     own: FlowSpec,
-    second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    spec: SquaredSpec,
     state: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     q: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
-    loss_at_zero: typing.SupportsFloat | typing.SupportsIndex,
     method: typing.SupportsInt | typing.SupportsIndex,
     t_end: typing.SupportsFloat | typing.SupportsIndex,
     step: typing.SupportsFloat | typing.SupportsIndex,
@@ -220,14 +232,13 @@ def solve_squared(
 def squared_rates(
     cross: FlowSpec,
     own: FlowSpec,
-    second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    spec: SquaredSpec,
     state: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     q: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
-    loss_at_zero: typing.SupportsFloat | typing.SupportsIndex,
     threads: typing.SupportsInt | typing.SupportsIndex,
 ) -> tuple[typing.Any, ...]:
     """
-    Right-hand side of MATH (10), norms of the gradient (n,), loss.
+    Right-hand side of MATH (10) or docs/squared (15), norms of the gradient (n,), loss.
     """
 
 def status_table() -> list[typing.Any]:

@@ -26,12 +26,15 @@ _FIELDS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "overlaps": (("neuron", "index_vector"), "1", "overlaps M with the index vectors at t_final"),
     "student_overlaps": (_PAIR, "1", "overlaps Q of the neurons at t_final"),
     "weights": (("neuron", "coordinate"), "1", "weights at t_final"),
+    "second_layer": (("neuron",), "1", "a at t_final"),
     "gradient_norms": (("neuron",), "1 / flow time", "|grad_i L| at t_final"),
     "trajectory": (("time", "neuron", "index_vector"), "1", "M at the saved times"),
     "student_trajectory": (("time", *_PAIR), "1", "Q at the saved times"),
+    "layer_trajectory": (("time", "neuron"), "1", "a at the saved times"),
     "losses": (("time",), "1", "loss (9), with its factor 1/2, at the saved times"),
 }
-_SAVED = ("trajectory", "student_trajectory", "losses")
+_SAVED = ("trajectory", "student_trajectory", "layer_trajectory", "losses")
+_VARIABLES = {"second_layer": "final_second_layer"}  # the flow's own, where a starts, has the name
 _NUMBERS = ("t_final", "loss", "steps", "rejected", "evaluations")
 
 
@@ -44,7 +47,8 @@ def to_dataset(solution: SquaredSolution) -> xr.Dataset:
     for name, (dims, units, meaning) in _FIELDS.items():
         values = getattr(solution, name)
         if values is not None and (solution.times.size or name not in _SAVED):
-            data[name] = (dims, values, {"long_name": meaning, "units": units})
+            variable = _VARIABLES.get(name, name)
+            data[variable] = (dims, values, {"long_name": meaning, "units": units})
     coords: dict[str, Any] = {}
     if solution.times.size:
         coords["time"] = ("time", solution.times, {"long_name": "saved time", "units": _TIME})
@@ -94,7 +98,7 @@ def from_dataset(ds: xr.Dataset) -> SquaredSolution:
         raise ValueError(f"a flow of type {type(flow).__name__!r}")
     run = json.loads(ds.attrs["run"])
     fields: dict[str, Any] = {
-        name: take(ds, name, dims, "f8")
+        name: take(ds, _VARIABLES.get(name, name), dims, "f8")
         for name, (dims, _, _) in _FIELDS.items()
         if name in ds.variables or name not in (*_SAVED, "weights")
     }
@@ -106,6 +110,7 @@ def from_dataset(ds: xr.Dataset) -> SquaredSolution:
     fields.setdefault("trajectory", np.empty((0, n, k)))
     fields.setdefault("student_trajectory", np.empty((0, n, n)))
     fields.setdefault("losses", np.empty(0))
+    fields.setdefault("layer_trajectory", np.empty((0, n)) if flow.train_second_layer else None)
     events = {
         str(name): take(ds, variable, tuple(map(str, ds.variables[variable].dims)), "f8")
         for name, variable in run["events"]

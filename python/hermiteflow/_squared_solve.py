@@ -71,24 +71,30 @@ def watched(events: Mapping[str, Event]) -> Watched:
 def system(flow: SquaredFlow, n: int) -> _squared_engine.System:
     """Return the flow of n neurons as numbers."""
     targets, b = flow.targets, flow.target_weights
-    layer = flow.neurons(n)
-    a = np.ones(n) if layer is None else layer
+    a = _layer(flow, n)
     zero = np.zeros(1)
     own = float(flow.student_interaction(zero)[0])
     cross = float(flow.interaction(zero)[0])
-    constant = b @ flow.teacher_interaction(targets.gram) @ b
+    loss = float(0.5 * b @ flow.teacher_interaction(targets.gram) @ b)
+    trained, sphere = flow.train_second_layer, flow.constrained
+    if sphere and not trained:
+        loss += 0.5 * own * float(a.sum()) ** 2 - cross * float(a.sum() * b.sum())
     general = targets.structure == "general"
+    no_law, law = _squared_engine.NO_LAW, _squared_engine.law
     return _squared_engine.System(
         structure=targets.structure,
         k=targets.k,
-        cross=_squared_engine.law(flow.interaction),
-        own=_squared_engine.law(flow.student_interaction),
+        cross=law(flow.interaction) if sphere else no_law,
+        own=law(flow.student_interaction) if sphere else no_law,
         second_layer=a,
         target_weights=b,
-        loss_at_zero=float(0.5 * own * a.sum() ** 2 - cross * a.sum() * b.sum() + 0.5 * constant),
+        loss_at_zero=loss,
         beta=float(getattr(targets, "beta", 0.0)),
         gram=np.ascontiguousarray(targets.gram) if general else None,
         factor=np.ascontiguousarray(targets.factor) if general else None,
+        trained=trained,
+        at_zero=(cross, own) if trained and sphere else (0.0, 0.0),
+        links=None if sphere else _squared_engine.free(flow.link, flow.student or flow.link),
     )
 
 
@@ -113,13 +119,14 @@ def solve_squared(
     n_threads: int | None,
 ) -> SquaredSolution:
     """Integrate all neurons together; arguments as in `solve`."""
-    if not flow.constrained or flow.train_second_layer:
-        raise ValueError(
-            "flow must have constrained=True and train_second_layer=False to be solved, got "
-            f"constrained={flow.constrained}, train_second_layer={flow.train_second_layer}"
-        )
     method = _checks.choice(method, "method", tuple(METHODS))
     form = _checks.choice(form, "form", FORMS)
+    sphere = flow.constrained
+    if form == "order parameters" and not (sphere and not flow.train_second_layer):
+        raise ValueError(
+            "form must be 'coordinates' where weights are free or the second layer is trained, "
+            f"got {form!r}"
+        )
     t_end = _checks.real(t_end, "t_end", low=0.0, infinite=True)
     if math.isinf(t_end):
         raise ValueError(
@@ -164,11 +171,12 @@ def solve_squared(
 
         text = f"the run ended at t = {out['t']:.6g}: {status.name} ({status.message})"
         warnings.warn(text, SolveWarning, stacklevel=3)
-    final_m, final_q, state = out["state"]
-    path_m, path_q, path_w = out["path"]
+    final_m, final_q, state, layer = out["state"]
+    path_m, path_q, path_w, path_a = out["path"]
     if coordinates:
-        final_m, final_q = _coordinates.order_parameters(flow.targets, state)
-        path_m, path_q = _coordinates.order_parameters(flow.targets, path_w)
+        final_m, final_q = _coordinates.order_parameters(flow.targets, state, unit=sphere)
+        path_m, path_q = _coordinates.order_parameters(flow.targets, path_w, unit=sphere)
+    trained = flow.train_second_layer
     name = "order parameters"
     if coordinates:
         d = None if start.basis is None else start.basis.shape[1]
@@ -184,11 +192,13 @@ def solve_squared(
         overlaps=final_m,
         student_overlaps=final_q,
         weights=back,
+        second_layer=layer if trained else _layer(flow, n),
         loss=float(out["loss"]),
         gradient_norms=out["gradient_norms"],
         times=saved,
         trajectory=path_m,
         student_trajectory=path_q,
+        layer_trajectory=path_a if trained else None,
         losses=out["path_loss"],
         events=_times(events or {}, out),
         status=status,
@@ -206,6 +216,11 @@ def solve_squared(
             "events": dict(events or {}),
         },
     )
+
+
+def _layer(flow: SquaredFlow, n: int) -> Array:
+    layer = flow.neurons(n)
+    return np.ones(n) if layer is None else layer
 
 
 def _start(
@@ -233,15 +248,31 @@ def _start(
         )
     targets = flow.targets
     if weights is not None:
-        rows, norms = _checks.unit_rows(weights, "weights", ("n", "d"))
+        unit = flow.constrained
+        if unit:
+            rows, norms = _checks.unit_rows(weights, "weights", ("n", "d"))
+            rows = rows / norms[:, None]
+        else:
+            rows = _checks.array(weights, "weights", ("n", "d"))
+            _check_norms(flow, rows)
         _check_memory(memory_limit, rows.shape[0], targets.k, saved, d=rows.shape[1])
-        start = _coordinates.of_weights(targets, rows / norms[:, None])
-        return start, *_coordinates.order_parameters(targets, start.state)
+        start = _coordinates.of_weights(targets, rows, unit=unit)
+        return start, *_coordinates.order_parameters(targets, start.state, unit=unit)
     assert overlaps is not None
     assert student_overlaps is not None
     M, Q = flow._order_parameters(overlaps, student_overlaps)
     _check_memory(memory_limit, M.shape[0], targets.k, saved, d=0)
-    return _coordinates.of_order_parameters(targets, M, Q), M, Q
+    start = _coordinates.of_order_parameters(targets, M, Q, unit=flow.constrained)
+    return start, M, Q
+
+
+def _check_norms(flow: SquaredFlow, rows: Array) -> None:
+    norms = np.linalg.norm(rows, axis=1)
+    if flow._correlators[0].needs_norm[0] and np.any(norms == 0.0):
+        raise ValueError(
+            "weights must have rows of positive norm for a student with 'relu' or another kink, "
+            f"got a norm of 0 in row {int(np.argmin(norms))}"
+        )
 
 
 def _check_memory(limit: float | None, n: int, k: int, saved: int, *, d: int) -> None:

@@ -108,14 +108,16 @@ def solve(
     Parameters
     ----------
     flow : CorrelationFlow or SquaredFlow
-        The flow; time is that of (4), or of (10), where one step size serves all neurons.
+        The flow; time is that of (4), or that of (10) and docs/squared (15), dw_i/dt = -grad L with
+        the factor 1/2 of (9), where one step size serves all neurons.
     overlaps : array_like (n, k)
         Starts as overlaps: the dimension does not matter. A start within 1e-12 of span(V) is
         taken to lie in it. Exactly one of `overlaps` and `weights`.
     student_overlaps : array_like (n, n)
         SquaredFlow only, and needed with `overlaps` there: Q = W W^T.
     weights : array_like (n, d)
-        Starts as unit vectors; the final weights are then returned as well.
+        Starts as unit vectors, or as any vectors where a SquaredFlow has free weights; the final
+        weights are then returned as well.
     t_end : float
         End of the integration; finite for a SquaredFlow. With inf and no terminal event, each
         neuron runs until it has converged (an event `Converged()` is added), or provably never
@@ -134,7 +136,7 @@ def solve(
         Increasing times at which overlaps are kept.
     renormalize : bool
         "rk4": put w back on the sphere after each step. Adaptive methods stay on it by the form
-        of their field.
+        of their field. Free weights are never put back.
     reduce : bool
         False: integrate all d coordinates (needs `weights` and a finite `t_end`, takes neither
         events nor `save_at`); the same numbers, by (5), at a cost that grows with d. V is used in
@@ -142,7 +144,8 @@ def solve(
     form : {"coordinates", "order parameters"}
         SquaredFlow only. W in an orthonormal basis of span(W(0), V), or of R^d where that is
         smaller: Q stays a Gram matrix to rounding, and RK4 is RK4 in R^d, or (10) as it stands, on
-        the sphere to the error of the steps.
+        the sphere to the error of the steps. Free weights and a trained second layer: coordinates
+        only.
     max_steps : int
         Attempted steps per neuron.
     memory_limit : float

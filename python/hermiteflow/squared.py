@@ -29,7 +29,8 @@ class SquaredFlow(TeacherStudent):
     """Gradient flow of the squared loss (9), L = E[(f - f*)^2] / 2: mind the factor 1/2.
 
     Time unit: dw_i/dt = -grad L, the Riemannian gradient of (9) itself: no factor 1/n, no learning
-    rate. Neurons are coupled; M = W V^T and Q = W W^T obey (10), closed without d.
+    rate. Neurons are coupled; M = W V^T and Q = W W^T obey (10), closed without d. `solve`
+    integrates it, free weights and a trained second layer too.
 
     Parameters
     ----------

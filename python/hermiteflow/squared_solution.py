@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class SquaredSolution(Shown):
     """The squared loss's flow of n neurons together. Times are those of (10), loss that of (9).
 
+    With free weights times are those of docs/squared (15): dw_i/dt = -grad L as well.
+
     Equal and hashed by content.
 
     Parameters
@@ -39,17 +41,21 @@ class SquaredSolution(Shown):
     overlaps : (n, k)
         M there.
     student_overlaps : (n, n)
-        Q there; symmetric, with a unit diagonal.
+        Q there; symmetric, with a unit diagonal where weights are constrained.
     weights : (n, d) or None
         Weights there, when the start was given as weights.
+    second_layer : (n,)
+        a there: where it is not trained, the flow's own.
     loss : float
         Loss (9) there, with its factor 1/2.
     gradient_norms : (n,)
-        |grad_i L| there.
+        |grad_i L| there: in w_i, or in (w_i, a_i) where a is trained.
     times : (T,)
         `save_at`.
     trajectory, student_trajectory : (T, n, k), (T, n, n)
         M and Q at `times`; NaN after the end.
+    layer_trajectory : (T, n) or None
+        a at `times`, where it is trained.
     losses : (T,)
         Loss (9) at `times`.
     events : dict
@@ -79,11 +85,13 @@ class SquaredSolution(Shown):
     overlaps: Array
     student_overlaps: Array
     weights: Array | None
+    second_layer: Array
     loss: float
     gradient_norms: Array
     times: Array
     trajectory: Array
     student_trajectory: Array
+    layer_trajectory: Array | None
     losses: Array
     events: dict[str, Array]
     status: Status

@@ -248,7 +248,7 @@ def test_convergence_stops_where_all_gradients_are_small(method: str) -> None:
 
 def largest_share(found: dict[str, Any]) -> float:
     """Largest |grad_i| / |F_i|, F_i = sum_j D_ij v_j - sum_l C_il w_l; for erf and a = b = 1."""
-    M, Q, W = found["state"]
+    M, Q, W, _ = found["state"]
     if W.size:
         M, Q = W[:, :3], W @ W.T
     slope = [2 / (np.pi * np.sqrt(4 - u * u)) for u in (M, Q)]

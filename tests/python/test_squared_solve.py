@@ -238,9 +238,6 @@ def test_bad_input(change: dict[str, Any], words: str) -> None:
 def test_other_bad_input() -> None:
     with pytest.raises(ValueError, match="memory_limit must be at least"):
         hf.solve(flow_of(), weights=np.ones((1, 3)) / 3**0.5, t_end=1.0, memory_limit=10.0)
-    free = hf.SquaredFlow(TARGETS["orthonormal"], hf.link("erf"), constrained=False)
-    with pytest.raises(ValueError, match="constrained"):
-        hf.solve(free, overlaps=M0, student_overlaps=Q0, t_end=1.0)
     slow = hf.SquaredFlow(TARGETS["orthonormal"], hf.link(lambda x: np.tanh(5 * x)))
     with pytest.raises(ValueError, match="got a bound of"):
         hf.solve(slow, overlaps=M0, student_overlaps=Q0, t_end=1.0)

@@ -108,6 +108,22 @@ struct SquaredField {
   bool small;                  // one block, and products without packing
 };
 
+// Averages E[s(x1) t(x2)] of two links at the norms of one state: S_n(q11) T_n(q22) q12^n summed
+// over powers and channels, and closed forms between functions by name.
+struct FreeLaw {
+  Index channels, powers;
+  const double* first;   // (n, 3, channels, powers): S_n, n S_n, dS_n/dq11 of each neuron
+  const double* second;  // (channels, powers, width): T_n, zero behind the last
+  const double* norms;   // (width,): q22, 1 behind the last
+  double erf_erf, erf_sign, relu_relu;  // products of the functions' factors
+};
+
+// Weights of any norm: coordinates only.
+struct FreeField {
+  FreeLaw cross, own;   // student and teacher, student and student
+  const double* norms;  // (n,)
+};
+
 // What a step looks at beside its error.
 struct SquaredError {
   double first, second;  // largest estimates over their tolerances
@@ -146,6 +162,11 @@ struct KernelTable {
   // rows [begin, end) of [M | Q] at y
   void (*squared_overlaps)(const SquaredField*, const double* y, double* out, Index begin,
                            Index end, double* scratch);
+  // The same two for weights of any norm. sums (2 n,) or null: sum_j b_j K_ij, then sum_l a_l K_il;
+  // with `out` null nothing else. The second half of speed2 is (|pull| + |push|)^2.
+  Index (*squared_free_scratch)(const SquaredField*, Index rows);
+  void (*squared_free)(const SquaredField*, const FreeField*, const double* y, double* out,
+                       double* sums, double* speed2, Index begin, Index end, double* scratch);
   // order parameters, when all rows are there: adds the transpose to the rows [begin, end) of Q
   void (*squared_close)(const SquaredField*, double* out, Index begin, Index end);
   // coordinates: puts rows [begin, end) back on the sphere

@@ -10,6 +10,17 @@
 
 namespace hermiteflow {
 
+// A link whose averages are known at any norm: sum_p c_p h_p + erf + sign + ReLU, with factors.
+struct FreeLink {
+  Index terms;
+  const double* series;
+  double erf, sign, relu;
+};
+
+struct FreeLinks {
+  FreeLink student, teacher;
+};
+
 struct SquaredFlow {
   SquaredForm form;
   Index n, r;  // coordinates: W is (n, r)
@@ -18,6 +29,10 @@ struct SquaredFlow {
   const double* second_layer;    // (n,)
   const double* target_weights;  // (k,)
   double loss_at_zero;           // the part of (9) that M = 0 and Q = 0 leave
+  // Coordinates only: a moves too, and `loss_at_zero` is then the teacher's part alone
+  bool trained = false;
+  double cross_at_zero = 0.0, own_at_zero = 0.0;  // trained, on the sphere: psi(0), psi_ss(0)
+  const FreeLinks* links = nullptr;               // weights of any norm, in place of the slopes
 };
 
 struct SquaredTimes {
@@ -44,9 +59,9 @@ struct SquaredOptions {
   SquaredList saves;  // times, ascending
 };
 
-// A state by rows: M (n, k) and Q (n, n), or W (n, r) alone.
+// A state by rows: M (n, k) and Q (n, n), or W (n, r) alone; a (n,) where it is trained.
 struct SquaredState {
-  double *m, *q, *w;
+  double *m, *q, *w, *a;
 };
 
 struct SquaredResult {
@@ -67,8 +82,11 @@ class SquaredLayout {
   explicit SquaredLayout(const SquaredFlow& flow);
   SquaredLayout(const SquaredLayout&) = delete;
   const SquaredField& field() const { return field_; }
-  Index size() const { return field_.n * field_.width; }  // doubles of a state
-  Index columns() const { return flow_.r; }               // of W
+  Index size() const;                        // doubles of a state: the rows, then a
+  Index columns() const { return flow_.r; }  // of W
+  bool trained() const { return flow_.trained; }
+  double* layer(double* y) const { return y + field_.n * field_.width; }
+  void follow(const double* y);  // the field has the state's a, where it is trained
   void pack(const SquaredState& from, double* y) const;
   void unpack(const double* y, const SquaredState& to) const;
   // the overlaps of one neuron with the index vectors: (k,)
@@ -77,21 +95,22 @@ class SquaredLayout {
  private:
   SquaredFlow flow_;
   SquaredField field_;
-  std::vector<double> cross_, own_;
+  std::vector<double> cross_, own_, a_;
   Scratch row_, gram_, v_, v_across_;  // aligned
 };
 
 // Integrals of psi' from 0.
 struct SquaredPotential {
   explicit SquaredPotential(const SquaredFlow& flow);
-  // MATH (9) from row i of [M | Q], all but `loss_at_zero`
-  double row(const SquaredField& field, Index i, const double* x) const;
+  // sum_j b_j psi and sum_l a_l psi_ss of row i of [M | Q], less psi(0) and psi_ss(0) unless given
+  void row(const SquaredField& field, Index i, const double* x, double& cross, double& own) const;
 
  private:
   struct Integral {
     Slope slope;
     std::vector<double> coefficients;
-    explicit Integral(const Slope& of);
+    double at_zero;
+    Integral(const Slope& of, double at_zero);
     double operator()(double u) const;
   };
   Integral cross_, own_;

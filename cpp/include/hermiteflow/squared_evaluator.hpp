@@ -3,17 +3,20 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 #include <vector>
 
 #include "hermiteflow/dispatch.hpp"
 #include "hermiteflow/squared.hpp"
+#include "hermiteflow/squared_moments.hpp"
 
 namespace hermiteflow {
 
 class SquaredEvaluator {
  public:
   Index evaluations = 0;
-  const SquaredLayout layout;
+  SquaredLayout layout;
   const SquaredField& field;
 
   SquaredEvaluator(const SquaredFlow& flow, int threads, Watch& watch)
@@ -23,10 +26,13 @@ class SquaredEvaluator {
     const Index share = (field.n + 2 * threads_ - 1) / (2 * threads_);
     block_ = field.small ? field.n : std::clamp<Index>((share + 7) / 8 * 8, 8, 256);
     const Index states = field.small ? 3 * layout.size() + 512 : 0;  // for RK4
+    if (flow.links != nullptr) moments_.emplace(flow, field);
+    const auto need = moments_ ? kernel_.squared_free_scratch : kernel_.squared_scratch;
     for (int i = 0; i < threads_; ++i)
-      scratch_.push_back(make_scratch(kernel_.squared_scratch(&field, block_) + states));
-    losses_.resize(static_cast<std::size_t>(field.n));
+      scratch_.push_back(make_scratch(need(&field, block_) + states));
+    sums_.resize(static_cast<std::size_t>(2 * field.n));
   }
+  bool free() const { return moments_.has_value(); }
 
   Scratch state() const {
     Scratch out = make_scratch(layout.size());
@@ -37,24 +43,26 @@ class SquaredEvaluator {
   // d(state)/dt into `out`; speed2 (2 n,) or null. False: stopped.
   bool rates(const double* y, double* out, double* speed2) {
     ++evaluations;
+    layout.follow(y);
+    const FreeField* const at = moments_ ? &moments_->follow(y) : nullptr;
+    double* const sums = layout.trained() ? sums_.data() : nullptr;
     const bool going = by_rows([&](Index begin, Index end, int thread) {
-      kernel_.squared_rates(&field, y, out, speed2, begin, end, scratch(thread));
+      if (at != nullptr)
+        kernel_.squared_free(&field, at, y, out, sums, speed2, begin, end, scratch(thread));
+      else
+        kernel_.squared_rates(&field, y, out, speed2, begin, end, scratch(thread));
     });
+    if (going && sums != nullptr) return (at != nullptr || values(y)) && train(out, speed2);
     if (!going || field.form == SquaredForm::coordinates) return going;
     return by_rows(
         [&](Index begin, Index end, int) { kernel_.squared_close(&field, out, begin, end); });
   }
 
   double loss(const double* y) {
-    if (order_ == nullptr) order_ = make_scratch(field.n * field.across);
-    double* const x = order_.get();
-    by_rows([&](Index begin, Index end, int thread) {
-      kernel_.squared_overlaps(&field, y, x, begin, end, scratch(thread));
-      for (Index i = begin; i < end; ++i)
-        losses_[static_cast<std::size_t>(i)] = potential_.row(field, i, x + i * field.across);
-    });
+    layout.follow(y);
+    values(y);
     double sum = 0.0;
-    for (const double part : losses_) sum += part;
+    for (Index i = 0; i < field.n; ++i) sum += field.a[i] * (0.5 * sum_of(field.n + i) - sum_of(i));
     return at_zero_ + sum;
   }
 
@@ -88,10 +96,44 @@ class SquaredEvaluator {
   int threads_;
   Index block_;
   std::vector<Scratch> scratch_;
-  std::vector<double> losses_;
+  std::optional<SquaredMoments> moments_;
+  std::vector<double> sums_;  // sum_j b_j psi of each neuron, then sum_l a_l psi_ss
   Scratch order_;
 
   double* scratch(int thread) const { return scratch_[static_cast<std::size_t>(thread)].get(); }
+
+  double sum_of(Index i) const { return sums_[static_cast<std::size_t>(i)]; }
+
+  bool values(const double* y) {
+    if (moments_) {
+      const FreeField* const at = &moments_->follow(y);
+      return by_rows([&](Index begin, Index end, int thread) {
+        kernel_.squared_free(&field, at, y, nullptr, sums_.data(), nullptr, begin, end,
+                             scratch(thread));
+      });
+    }
+    if (order_ == nullptr) order_ = make_scratch(field.n * field.across);
+    double *const x = order_.get(), *const sums = sums_.data();
+    return by_rows([&](Index begin, Index end, int thread) {
+      kernel_.squared_overlaps(&field, y, x, begin, end, scratch(thread));
+      for (Index i = begin; i < end; ++i)
+        potential_.row(field, i, x + i * field.across, sums[i], sums[field.n + i]);
+    });
+  }
+
+  // da/dt, and its part of the speeds
+  bool train(double* out, double* speed2) const {
+    double* const rate = layout.layer(out);
+    for (Index i = 0; i < field.n; ++i) {
+      const double pull = sum_of(i), push = sum_of(field.n + i);
+      rate[i] = pull - push;
+      if (speed2 == nullptr) continue;
+      const double force = std::fabs(pull) + std::fabs(push);
+      speed2[i] += rate[i] * rate[i];
+      speed2[field.n + i] += force * force;
+    }
+    return true;
+  }
 
   template <class Work>
   bool by_rows(const Work& work) {

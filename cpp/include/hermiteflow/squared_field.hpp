@@ -39,7 +39,8 @@ class SquaredRates {
     if (coordinates_) {
       overlaps(y, begin, rows, x, rest);
       weigh(x, begin, rows, t);
-      pull(y, begin, rows, t, out, rest);
+      push(y, rows, t, out + begin * f_.width, rest);
+      pull(rows, t, out + begin * f_.width, rest);
       project(y + begin * f_.width, out + begin * f_.width, rows,
               speed2 == nullptr ? nullptr : speed2 + f_.n + begin);
     } else {
@@ -78,6 +79,52 @@ class SquaredRates {
       double* const w = y + i * f_.width;
       const Block scale = 1.0 / std::sqrt(dot(w, w, f_.width));
       for (Index c = 0; c < f_.width; c += SL) store<SL>(w + c, scale * load<SL>(w + c));
+    }
+  }
+
+  // [M | Q] of rows of W
+  void overlaps(const double* y, Index begin, Index rows, double* x, double* memory) const {
+    const Index n = f_.n, r = f_.width, w = f_.across;
+    const double* const from = y + begin * r;
+    double* const q = x + f_.first;
+    if (f_.small) {
+      turn(y, r, n, r, memory, padded(n));
+      small_product(rows, padded(n), r, from, r, memory, padded(n), q, w, false);
+    } else {
+      for (Index i = 0; i < rows; ++i)
+        for (Index l = n; l < w - f_.first; ++l) q[i * w + l] = 0.0;
+      Product{rows, n, r, from, y, nullptr, nullptr, q, r, r, w}.run<Layout::transposed>(memory);
+    }
+    if (f_.kind == GramKind::general)
+      product(rows, f_.first, f_.rank, from, r, f_.v_across, f_.first, x, w, memory);
+    else
+      lead(from, rows, x);
+  }
+
+  // -C W into `to` (rows, width)
+  void push(const double* y, Index rows, const double* t, double* to, double* memory) const {
+    product(rows, f_.width, f_.n, t + f_.first, f_.across, y, f_.width, to, f_.width, memory);
+  }
+
+  // D V, added to `to`
+  void pull(Index rows, const double* t, double* to, double* memory) const {
+    const Index r = f_.width, w = f_.across;
+    if (f_.kind == GramKind::general) {
+      const Index wide = padded(f_.rank);
+      if (f_.small) return small_product(rows, wide, f_.k, t, w, f_.v, wide, to, r, true);
+      double* const ones = memory + Product::memory();
+      for (Index i = 0; i < rows; ++i) ones[i] = 1.0;
+      Product{rows, wide, f_.k, t, f_.v, ones, to, to, w, wide, r}.run<Layout::plain>(memory);
+      return;
+    }
+    for (Index i = 0; i < rows; ++i) {
+      const double* const d = t + i * w;
+      double* const row = to + i * r;
+      double sum = 0.0;
+      if (f_.kind == GramKind::equiangular)
+        for (Index j = 0; j < f_.k; ++j) sum += d[j];
+      const double alpha = f_.alpha, all = f_.gamma * sum;
+      for (Index j = 0; j < f_.k; ++j) row[j] += alpha * d[j] + all;
     }
   }
 
@@ -211,24 +258,6 @@ class SquaredRates {
     }
   }
 
-  // [M | Q] of rows of W
-  void overlaps(const double* y, Index begin, Index rows, double* x, double* memory) const {
-    const Index n = f_.n, r = f_.width, w = f_.across;
-    const double* const from = y + begin * r;
-    double* const q = x + f_.first;
-    if (f_.small) {
-      turn(y, r, n, r, memory, padded(n));
-      small_product(rows, padded(n), r, from, r, memory, padded(n), q, w, false);
-    } else {
-      for (Index i = 0; i < rows; ++i)
-        for (Index l = n; l < w - f_.first; ++l) q[i * w + l] = 0.0;
-      Product{rows, n, r, from, y, nullptr, nullptr, q, r, r, w}.run<Layout::transposed>(memory);
-    }
-    if (f_.kind == GramKind::general)
-      product(rows, f_.first, f_.rank, from, r, f_.v_across, f_.first, x, w, memory);
-    else
-      lead(from, rows, x);
-  }
   // M of rows of W where V = [alpha I + gamma 1 1^T, 0]; the columns behind k are not M's
   void lead(const double* from, Index rows, double* x) const {
     for (Index i = 0; i < rows; ++i, from += f_.width, x += f_.across) {
@@ -238,31 +267,6 @@ class SquaredRates {
       const double alpha = f_.alpha, all = f_.gamma * sum;
       for (Index j = 0; j < f_.k; ++j) x[j] = alpha * from[j] + all;
       for (Index j = f_.k; j < f_.first; ++j) x[j] = 0.0;
-    }
-  }
-
-  // F = D V - C W into rows of `out`
-  void pull(const double* y, Index begin, Index rows, const double* t, double* out,
-            double* memory) const {
-    const Index r = f_.width, w = f_.across;
-    double* const to = out + begin * r;
-    product(rows, r, f_.n, t + f_.first, w, y, r, to, r, memory);
-    if (f_.kind == GramKind::general) {
-      const Index wide = padded(f_.rank);
-      if (f_.small) return small_product(rows, wide, f_.k, t, w, f_.v, wide, to, r, true);
-      double* const ones = memory + Product::memory();
-      for (Index i = 0; i < rows; ++i) ones[i] = 1.0;
-      Product{rows, wide, f_.k, t, f_.v, ones, to, to, w, wide, r}.run<Layout::plain>(memory);
-      return;
-    }
-    for (Index i = 0; i < rows; ++i) {
-      const double* const d = t + i * w;
-      double* const row = to + i * r;
-      double sum = 0.0;
-      if (f_.kind == GramKind::equiangular)
-        for (Index j = 0; j < f_.k; ++j) sum += d[j];
-      const double alpha = f_.alpha, all = f_.gamma * sum;
-      for (Index j = 0; j < f_.k; ++j) row[j] += alpha * d[j] + all;
     }
   }
 
