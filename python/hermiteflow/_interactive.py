@@ -26,6 +26,8 @@ _MARKERS = {
     "P": "cross", "X": "x",
 }  # fmt: skip
 _DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
+#: Steps of matplotlib by their names in plotly.js: h is along x, v along y, in the order drawn.
+_SHAPES = {"steps": "vh", "steps-pre": "vh", "steps-post": "hv", "steps-mid": "hvh"}
 #: Pixels of a point of 1/72 inch, as the figures are read on a screen.
 _PIXELS = 1.25
 #: Height of the axes in pixels.
@@ -159,6 +161,8 @@ def _line(line: Line2D) -> Trace:
     }
     if has_line:
         trace["line"] = _stroke(line)
+        if shape := _SHAPES.get(line.get_drawstyle()):
+            trace["line"]["shape"] = shape
     if has_marker:
         trace["marker"] = _marker(line)
     return trace

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("matplotlib")
 go = pytest.importorskip("plotly.graph_objects")
 
+from matplotlib import cbook  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
 from hermiteflow import _drawing, _interactive  # noqa: E402
@@ -97,6 +98,46 @@ def test_a_panel_has_the_numbers_of_the_axes() -> None:
     (note,) = layout["annotations"]
     assert (note["x"], note["y"], note["text"]) == (np.log10(50.0), 3.2, "β<sub><i>c</i></sub>")
     assert layout["legend"]["title"]["text"] == "bars: 99 % intervals"
+
+
+def corners(shape: str, x: list[float], y: list[float]) -> list[tuple[float, float]]:
+    """Corners of plotly.js's path: h along x, v along y; "hvh" turns half-way."""
+    path = [(x[0], y[0])]
+    for a, b, end in zip(x, x[1:], y[1:], strict=False):
+        turn = {"hv": b, "vh": a, "hvh": 0.5 * (a + b)}[shape]
+        path += [(turn, path[-1][1]), (turn, end), (b, end)]
+    return bends(path)
+
+
+def bends(path: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Leave out repeated points and those in the middle of a straight piece."""
+    path = list(dict.fromkeys(path))
+    inner = [
+        b
+        for a, b, c in zip(path, path[1:], path[2:], strict=False)
+        if not (a[0] == b[0] == c[0] or a[1] == b[1] == c[1])
+    ]
+    return [path[0], *inner, path[-1]]
+
+
+@pytest.mark.parametrize("style", ["steps", "steps-pre", "steps-post", "steps-mid"])
+def test_steps_stay_steps(style: str) -> None:
+    x, y = [1.0, 2.0, 4.0], [0.0, 0.5, 1.0]
+    ax = Figure().subplots()
+    ax.plot(x, y, drawstyle=style, label="theory")
+    ax.plot(x, y, label="straight")
+    ax.legend()
+    (panel,) = _interactive.panels([ax])
+    shape = trace(panel, "theory")["line"]["shape"]
+    step = {"steps-post": cbook.pts_to_poststep, "steps-mid": cbook.pts_to_midstep}
+    drawn = zip(*step.get(style, cbook.pts_to_prestep)(x, y).tolist(), strict=True)
+    path = bends(list(drawn))
+    assert corners(shape, x, y) == path
+    for other in {"hv", "vh", "hvh"} - {shape}:  # planted: the steps of another style
+        assert corners(other, x, y) != path
+    assert "shape" not in trace(panel, "straight")["line"]
+    del panel["title"]
+    go.Figure(panel)
 
 
 def test_plotly_takes_every_name_and_value() -> None:
