@@ -73,9 +73,9 @@ def judge_nearest(datasets: Mapping[str, xr.Dataset]) -> list[Row]:
             )
         )
         k = int(ds.k.values[0])
-        expected = 0.0 if bool(cell.even) else 2.0**-k
+        expected = float(cell.trapped.isel(k=0))
         trapped = interval(cell.trapped_share.isel(k=0))
-        theory = "0" if bool(cell.even) else f"2^-{k} = {expected:g}"
+        theory = f"2^-{k} = {expected:g}" if expected > 0.0 else f"{expected:g}"
         quantity = f"neurons that never escape, {link}, k = {k}"
         rows.append(
             row("b", quantity, theory, str(trapped), trapped.contains(expected), failures=failures)
@@ -125,8 +125,11 @@ def coverage_rows(claim: str, ds: xr.Dataset) -> list[Row]:
 
 
 def _probabilities(cell: xr.Dataset, k: int) -> np.ndarray[Any, Any]:
-    """(13) for n = 1 to n_max, thinned for odd psi by the starts that never escape."""
-    trapped = 0.0 if bool(cell.even) else 2.0**-k
+    """(13) for n = 1 to n_max, thinned by the starts that never escape.
+
+    Where theory does not know their share it is the upper bound without any.
+    """
+    trapped = float(cell.trapped.sel(k=k).fillna(0.0))
     sizes = np.arange(1, int(cell.n_max.sel(k=k)) + 1)
     return np.asarray(hf.exact.coverage_probability(sizes, k, trapped=trapped))
 

@@ -198,7 +198,8 @@ def test_outcomes_are_told_apart() -> None:
     index = np.array([1, 1, -1, -1, 0, 1])
     code = hf.Status
     status = np.array([code.converged] * 3 + [code.no_escape, code.converged, code.max_steps])
-    assert _nearest._count(start, index, status, 1e-4).tolist() == [1, 1, 1, 1, 1, 1]
+    nearest = np.array([1, 0, 0, -1, 0, 1])
+    assert _nearest._count(start, nearest, index, status, 1e-4).tolist() == [1, 1, 1, 1, 1, 1]
 
 
 def test_streams_do_not_depend_on_what_was_drawn() -> None:
@@ -220,9 +221,10 @@ def test_a_dataset_tells_what_it_is(name: str, tmp_path: Path) -> None:
     assert len(ticks) == config.points
     assert json.loads(ds.attrs["seed"]) == {"entropy": "3", "spawn_key": []}
     assert json.loads(ds.attrs["versions"])["hermiteflow"] == hf.__version__
-    assert json.loads(ds.attrs["config"])["links"][0] == "h3"
-    for variable in ds.data_vars.values():
-        if variable.dtype.kind == "f":
+    link = json.loads(ds.attrs["config"])["links"][0]
+    assert link == {"label": "h3", "hermite": {"3": 1.0}}
+    for variable in (*ds.data_vars.values(), *ds.coords.values()):
+        if variable.dtype.kind in "iuf":
             assert variable.attrs["units"], variable.name
     ds.to_netcdf(tmp_path / "ds.nc", engine="h5netcdf")
     again = xr.load_dataset(tmp_path / "ds.nc", engine="h5netcdf")

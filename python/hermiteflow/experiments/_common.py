@@ -7,7 +7,9 @@ import difflib
 import functools
 import json
 import math
+import numbers
 import platform
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -68,6 +70,9 @@ class TargetSpec:
         kinds = ("orthonormal", "equiangular", "random")
         if self.kind not in kinds:
             raise ValueError(f"kind must be one of {kinds}{_hint(self.kind, kinds)}")
+        object.__setattr__(self, "beta", _checks.real(self.beta, "beta"))
+        if self.dimension is not None:
+            object.__setattr__(self, "dimension", _checks.integer(self.dimension, "dimension"))
         if self.kind != "equiangular" and self.beta != 0.0:
             raise ValueError(f"beta goes with kind 'equiangular' only, got kind {self.kind!r}")
         if (self.kind == "random") != (self.dimension is not None):
@@ -109,6 +114,58 @@ def make_config(cls: type[_Config], fields: Mapping[str, Any]) -> _Config:
     return cls(**fields)
 
 
+def check_fields(config: Any) -> None:
+    """Coerce the fields of a frozen config to the types of their annotations, or say what is wrong.
+
+    A bare value does for a tuple. Links and arrangements must have labels that differ, as they are
+    the coordinates of a Dataset.
+    """
+    names = {"Link": hf.Link, "TargetSpec": TargetSpec}
+    hints = typing.get_type_hints(type(config), localns=names)
+    for f in dataclasses.fields(config):
+        value, wanted = getattr(config, f.name), hints[f.name]
+        if typing.get_origin(wanted) is tuple:
+            inner = typing.get_args(wanted)[0]
+            value = tuple(_coerce(item, f.name, inner) for item in as_tuple(value))
+            require(len(value) > 0, f.name, "not be empty", ())
+            if inner in (hf.Link, TargetSpec):
+                _differ(value, f.name)
+        else:
+            value = _coerce(value, f.name, wanted)
+        object.__setattr__(config, f.name, value)
+
+
+def _coerce(value: object, name: str, wanted: type) -> Any:
+    if wanted is float:
+        return _checks.real(value, name)
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if wanted is int:
+        if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+            raise TypeError(f"{name} must be an integer, got {_checks.describe(value)}")
+        whole = value if isinstance(value, numbers.Integral) else float(value)
+        if isinstance(whole, float) and not whole.is_integer():
+            raise ValueError(f"{name} must be an integer, got {_checks.describe(value)}")
+        return int(whole)
+    if not isinstance(value, wanted):
+        what = {hf.Link: "a Link", TargetSpec: "a TargetSpec", str: "text"}[wanted]
+        example = {hf.Link: ' such as hf.link("relu")', TargetSpec: f" such as {TargetSpec()}"}
+        raise TypeError(
+            f"{name} must be {what}{example.get(wanted, '')}, got {_checks.describe(value)}"
+        )
+    return value
+
+
+def _differ(values: Sequence[Any], name: str) -> None:
+    seen: dict[str, Any] = {}
+    for value in values:
+        label = value.label if isinstance(value, TargetSpec) else link_label(value)
+        if label in seen:
+            pair = f"{json.dumps(describe(seen[label]))} and {json.dumps(describe(value))}"
+            raise ValueError(f"{name} must have labels that differ, got {label!r} of {pair}")
+        seen[label] = value
+
+
 def require(condition: bool, name: str, expectation: str, got: object) -> None:
     """Raise ValueError in the house's words unless `condition` holds."""
     if not condition:
@@ -121,6 +178,8 @@ def seed_sequence(seed: Seed) -> np.random.SeedSequence:
         return seed
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer)):
         raise TypeError(f"seed must be an int, a SeedSequence or None, got {type(seed).__name__}")
+    if seed is not None and seed < 0:
+        raise ValueError(f"seed must be an int of at least 0, got {seed}")
     return np.random.SeedSequence(seed)
 
 
@@ -132,9 +191,9 @@ def link_label(link: Link) -> str:
     """
     if link.parts:
         return link.name
-    coefficients = link.coefficients(32)
+    coefficients = link.significant()
     terms = []
-    for degree in np.flatnonzero(np.abs(coefficients) > 1e-12):
+    for degree in np.flatnonzero(np.abs(coefficients) > 1e-12 * link.norm):
         value = float(coefficients[degree])
         terms.append(f"h{degree}" if value == 1.0 else f"{value:.4g} h{degree}")
     return " + ".join(terms).replace("+ -", "- ") or "0"
@@ -142,7 +201,35 @@ def link_label(link: Link) -> str:
 
 def is_even(link: Link) -> bool:
     """Whether psi is even: no odd degree in the series."""
-    return bool(np.all(np.abs(link.coefficients(32)[1::2]) <= 1e-12))
+    return bool(np.all(np.abs(link.significant()[1::2]) <= 1e-12 * link.norm))
+
+
+def trapped_share(link: Link, spec: TargetSpec, k: int) -> float:
+    """Theory's share of starts that never escape as d grows; NaN where there is none.
+
+    At G = I an odd p* >= 3 traps the starts whose overlaps are all negative. An even p* traps none
+    if a negative overlap leads to -1; where a zero of psi' stops it, and for p* <= 2 unless psi is
+    even, theory does not tell. Neither does it for other Gram matrices, which trap fewer.
+
+    References
+    ----------
+    docs/mathematics, claims (b) and (c).
+
+    Examples
+    --------
+    >>> trapped_share(hf.hermite(3), TargetSpec(), 4), trapped_share(hf.hermite(4), TargetSpec(), 4)
+    (0.0625, 0.0)
+    """
+    exponent = hf.Interaction(link).information_exponent
+    known = spec.kind == "orthonormal" or (spec.kind == "equiangular" and spec.beta == 0.0)
+    if not known or exponent < 2 or not math.isfinite(exponent):
+        return math.nan
+    if exponent % 2 == 1:
+        return math.pow(2.0, -k)
+    if exponent == 2 and (link.significant().size == 3 or not is_even(link)):
+        return math.nan
+    alone = hf.CorrelationFlow(hf.Orthonormal(k=1), link)
+    return 0.0 if hf.nearest_index(alone, [[-1e-6]])[0] == 0 else math.nan
 
 
 def time_scale(link: Link, d: float) -> float:
@@ -161,7 +248,25 @@ def describe(value: object) -> object:
         return value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    return link_label(value) if isinstance(value, hf.Link) else repr(value)
+    return _describe_link(value) if isinstance(value, hf.Link) else repr(value)
+
+
+def _describe_link(link: Link) -> dict[str, Any]:
+    """Label, Hermite coefficients by degree to the last bit, and what is added to them.
+
+    A function that is known by name is told by it; any other one by its series.
+    """
+    out: dict[str, Any] = {
+        "label": link_label(link),
+        "hermite": {str(p): c for p, c in enumerate(link.polynomial) if c != 0.0},
+    }
+    if link.parts:
+        out["functions"] = [
+            {"name": part.name, "factor": factor}
+            | ({} if part.named else {"series": [float(c) for c in part.series]})
+            for part, factor in link.parts
+        ]
+    return out
 
 
 def attributes(name: str, config: object, root: np.random.SeedSequence) -> dict[str, Any]:
@@ -271,8 +376,10 @@ class Run:
 
 def as_tuple(values: Any) -> tuple[Any, ...]:
     """Tuple of a sequence, or of one bare value."""
-    if isinstance(values, str) or not hasattr(values, "__len__"):
+    if isinstance(values, str | Mapping) or not hasattr(values, "__len__"):
         return (values,)
+    if isinstance(values, np.ndarray) and values.ndim == 0:
+        return (values.item(),)
     return tuple(values)
 
 

@@ -19,8 +19,8 @@ from ._common import (
     Run,
     Seed,
     TargetSpec,
-    as_tuple,
     attributes,
+    check_fields,
     failed,
     is_even,
     link_label,
@@ -29,6 +29,7 @@ from ._common import (
     silent,
     stream,
     time_scale,
+    trapped_share,
 )
 
 if TYPE_CHECKING:
@@ -82,9 +83,7 @@ class CoverageConfig:
     confidence: float = 0.99
 
     def __post_init__(self) -> None:
-        for name in ("links", "targets", "k", "ratios", "factors"):
-            object.__setattr__(self, name, as_tuple(getattr(self, name)))
-            require(len(getattr(self, name)) > 0, name, "not be empty", ())
+        check_fields(self)
         require(min(self.k) >= 2, "k", "be at least 2 throughout", self.k)
         require(self.batches >= 1, "batches", "be positive", self.batches)
         require(self.horizon > 0.0, "horizon", "be positive", self.horizon)
@@ -146,7 +145,10 @@ def coverage(
         ``probability_linear`` over ``factor``, with exact binomial intervals (limit = estimate,
         low, high); ``found_share (..., ratio)``, the mean share of index vectors found;
         ``found (..., batch)``, how many each whole network found; ``n`` and ``n_linear``, the
-        network sizes; ``late`` and ``failures``, the neurons that did not arrive.
+        network sizes; ``late`` and ``failures``, the neurons that ran out of time (trapped ones are
+        among them) and that failed; ``trapped (link, targets, k)``, theory's share of starts that
+        never escape, by which (13) is thinned: 2^-k for orthonormal index vectors and an odd p*, 0
+        for an even one, NaN where theory has none. ``even`` is 1 where psi is even.
 
     Raises
     ------
@@ -231,6 +233,10 @@ def _dataset(
                 curve[a, b, c, g] = clopper_pearson(
                     complete, config.batches, confidence=config.confidence
                 )
+    theory = [
+        [[trapped_share(link, spec, k) for k in config.k] for spec in config.targets]
+        for link in config.links
+    ]
     dims = ("link", "targets", "k")
     one, neurons = {"units": "1"}, {"units": "neurons"}
     return xr.Dataset(
@@ -245,7 +251,8 @@ def _dataset(
             "n_max": ("k", [config.n_max(k) for k in config.k], neurons),
             "late": (dims, points.late.values, neurons),
             "failures": (dims, points.failures.values, neurons),
-            "even": ("link", np.asarray([is_even(link) for link in config.links], dtype=np.int8)),
+            "trapped": (dims, theory, {**one, "role": "theory"}),
+            "even": ("link", np.asarray([is_even(x) for x in config.links], dtype=np.int8), one),
         },
         coords={
             "link": [link_label(link) for link in config.links],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,8 @@ from ._common import (
     Run,
     Seed,
     TargetSpec,
-    as_tuple,
     attributes,
+    check_fields,
     failed,
     is_even,
     link_label,
@@ -27,6 +28,7 @@ from ._common import (
     require,
     silent,
     stream,
+    trapped_share,
 )
 
 if TYPE_CHECKING:
@@ -84,10 +86,13 @@ class NearestConfig:
     confidence: float = 0.99
 
     def __post_init__(self) -> None:
-        for name in ("links", "k"):
-            object.__setattr__(self, name, as_tuple(getattr(self, name)))
-            require(len(getattr(self, name)) > 0, name, "not be empty", ())
+        check_fields(self)
         require(min(self.k) >= 2, "k", "be at least 2 throughout", self.k)
+        for link in self.links:
+            # otherwise every neuron leaves in one direction, wherever it starts
+            lowest = hf.Interaction(link).information_exponent
+            got = f"{link_label(link)} of p* = {lowest:g}"
+            require(2 <= lowest < math.inf, "links", "have p* >= 2", got)
         require(self.n >= 1, "n", "be positive", self.n)
         require(0.0 <= self.tie < 1.0, "tie", "lie in [0, 1)", self.tie)
 
@@ -112,7 +117,9 @@ def nearest(
 ) -> xr.Dataset:
     """Count how many neurons end at the index vector nearest to their start.
 
-    Nearest means the largest overlap at the start, the largest absolute one when psi is even.
+    Nearest is `hf.nearest_index`: the largest overlap at the start that can reach 1 or, where psi'
+    lets it, -1. For one degree, that is the largest overlap if it is odd, and the largest absolute
+    one if it is even.
 
     Parameters
     ----------
@@ -133,7 +140,10 @@ def nearest(
     xarray.Dataset
         ``count (link, k, outcome)`` in neurons; ``nearest_share (link, k, limit)`` among the
         neurons that escape from an untied start, and ``trapped_share (link, k, limit)`` among
-        all that did not fail, each with its exact binomial interval (limit = estimate, low, high).
+        all that did not fail, each with its exact binomial interval (limit = estimate, low, high);
+        ``trapped (link, k)``, theory's share of starts that never escape (2^-k for orthonormal
+        index vectors and an odd p*, 0 for an even one, NaN where theory has none). ``even`` is 1
+        where psi is even.
 
     Raises
     ------
@@ -159,13 +169,15 @@ def _point(
     """Neurons by outcome, for one link and k."""
     targets = config.targets.build(k, np.random.SeedSequence((shared, k)))
     flow = hf.CorrelationFlow(targets, link)
+    by_size = hf.Interaction(link).information_exponent % 2 == 0
     counts = np.zeros(len(OUTCOMES), dtype=np.int64)
     for part, first in enumerate(range(0, config.n, _rows(k))):
         n = min(_rows(k), config.n - first)
         start = hf.random_overlaps(targets, n=n, d=int(config.d), seed=stream(seed, part))
         solution = hf.solve(flow, overlaps=start, rtol=config.rtol)
         counts += _count(
-            np.abs(start) if is_even(link) else start,
+            np.abs(start) if by_size else start,
+            hf.nearest_index(flow, start),
             np.asarray(solution.index),
             np.asarray(solution.status),
             config.tie,
@@ -175,13 +187,14 @@ def _point(
 
 def _count(
     start: NDArray[np.float64],
+    nearest: NDArray[np.integer[Any]],
     index: NDArray[np.integer[Any]],
     status: NDArray[np.integer[Any]],
     tie: float,
 ) -> NDArray[np.int64]:
     """Neurons by outcome, in the order of OUTCOMES; the first that applies from the end wins."""
     top = np.partition(start, -2, axis=1)[:, -2:]
-    outcome = np.where(index == start.argmax(axis=1), 0, np.where(index >= 0, 1, 2))
+    outcome = np.where(index < 0, 2, np.where(index == nearest, 0, 1))
     outcome[top[:, 1] - top[:, 0] < tie * np.abs(top[:, 1])] = 4
     outcome[status == int(hf.Status.no_escape)] = 3
     outcome[failed(status)] = 5
@@ -200,13 +213,19 @@ def _dataset(
         ):
             if whole > 0:
                 shares[name][cell] = clopper_pearson(part, whole, confidence=config.confidence)
+    theory = [[trapped_share(link, config.targets, k) for k in config.k] for link in config.links]
     dims = ("link", "k", "limit")
     return xr.Dataset(
         {
             "count": (("link", "k", "outcome"), counts, {"units": "neurons"}),
             "nearest_share": (dims, shares["nearest"], {"units": "1"}),
             "trapped_share": (dims, shares["trapped"], {"units": "1"}),
-            "even": ("link", np.asarray([is_even(link) for link in config.links], dtype=np.int8)),
+            "trapped": (("link", "k"), theory, {"units": "1", "role": "theory"}),
+            "even": (
+                "link",
+                np.asarray([is_even(link) for link in config.links], dtype=np.int8),
+                {"units": "1"},
+            ),
         },
         coords={
             "link": [link_label(link) for link in config.links],

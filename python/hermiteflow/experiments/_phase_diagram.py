@@ -20,8 +20,8 @@ from ._common import (
     Progress,
     Run,
     Seed,
-    as_tuple,
     attributes,
+    check_fields,
     failed,
     is_even,
     link_label,
@@ -119,9 +119,7 @@ class PhaseDiagramConfig:
     confidence: float = 0.99
 
     def __post_init__(self) -> None:
-        for name in ("links", "k", "positions", "ratios", "losses"):
-            object.__setattr__(self, name, as_tuple(getattr(self, name)))
-            require(len(getattr(self, name)) > 0, name, "not be empty", ())
+        check_fields(self)
         require(min(self.k) >= 3, "k", "be at least 3 throughout", self.k)
         require(min(self.positions) >= 0.0, "positions", "not be negative", self.positions)
         require(min(self.ratios) > 0.0, "ratios", "be positive", self.ratios)
@@ -368,7 +366,7 @@ def _dataset(
             "loss": list(config.losses),
             "link": list(betas),
             "k": ("k", list(config.k), {"units": "1", "long_name": "number of index vectors"}),
-            "position": list(config.positions),
+            "position": ("position", list(config.positions), {"units": "1"}),
             "ratio": ("ratio", list(config.ratios), {"long_name": "n / k", "units": "1"}),
             "limit": ["estimate", "low", "high"],
         },

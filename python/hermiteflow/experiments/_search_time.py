@@ -18,8 +18,8 @@ from ._common import (
     Run,
     Seed,
     TargetSpec,
-    as_tuple,
     attributes,
+    check_fields,
     failed,
     link_label,
     make_config,
@@ -57,8 +57,8 @@ class SearchTimeConfig:
     n : int
         Neurons for each link, arrangement and d.
     level : float
-        The search ends when ``max_j |m_j| >= level``; below ``1/sqrt(k)``, so that a link of
-        degree 2, which may end anywhere on the sphere of span(V), always gets there.
+        The search ends when ``max_j |m_j| >= level``; with a link of p* = 2 below ``1/sqrt(k)``,
+        so that one of degree 2, which may end anywhere on the sphere of span(V), always gets there.
     horizon : float
         A neuron that has not arrived by ``horizon d^(p*/2 - 1)`` is censored: for odd p* some are
         trapped for ever, and not every trap can be proved.
@@ -88,11 +88,15 @@ class SearchTimeConfig:
     confidence: float = 0.99
 
     def __post_init__(self) -> None:
-        for name in ("links", "targets", "d", "quantiles"):
-            object.__setattr__(self, name, as_tuple(getattr(self, name)))
-            require(len(getattr(self, name)) > 0, name, "not be empty", ())
+        check_fields(self)
+        require(self.k >= 1, "k", "be positive", self.k)
         require(self.n >= 2, "n", "be at least 2", self.n)
         require(0.0 < self.level < 1.0, "level", "lie strictly between 0 and 1", self.level)
+        low = 1.0 / math.sqrt(self.k) if self.k > 1 else 1.0
+        for link in self.links:
+            if link.information_exponent == 2:
+                expected = f"be below 1/sqrt(k) = {low:.4g} for the p* = 2 of {link_label(link)}"
+                require(self.level < low, "level", expected, self.level)
         require(self.horizon > 0.0, "horizon", "be positive", self.horizon)
         fitted = sum(value >= self.d_fit for value in self.d)
         require(fitted >= 2, "d", f"hold two values at or above d_fit={self.d_fit:g}", self.d)
@@ -261,13 +265,17 @@ def _dataset(
             "power": (("link", "targets", "limit"), fits["power"], {"units": "1"}),
             "log_rate": (("link", "targets", "limit"), fits["log_rate"], time),
             "failures": (dims, failures, {"units": "neurons"}),
-            "information_exponent": ("link", [link.information_exponent for link in config.links]),
+            "information_exponent": (
+                "link",
+                [link.information_exponent for link in config.links],
+                {"units": "1"},
+            ),
         },
         coords={
             "link": [link_label(link) for link in config.links],
             "targets": [spec.label for spec in config.targets],
             "d": ("d", np.asarray(config.d), {"units": "1", "long_name": "input dimension"}),
-            "quantile": list(config.quantiles),
+            "quantile": ("quantile", list(config.quantiles), {"units": "1"}),
             "limit": ["estimate", "low", "high"],
         },
         attrs=attributes("search_time", config, root),

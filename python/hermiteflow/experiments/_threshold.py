@@ -22,8 +22,8 @@ from ._common import (
     Progress,
     Run,
     Seed,
-    as_tuple,
     attributes,
+    check_fields,
     link_label,
     make_config,
     require,
@@ -89,9 +89,7 @@ class ThresholdConfig:
     confidence: float = 0.99
 
     def __post_init__(self) -> None:
-        for name in ("links", "k", "positions"):
-            object.__setattr__(self, name, as_tuple(getattr(self, name)))
-            require(len(getattr(self, name)) > 0, name, "not be empty", ())
+        check_fields(self)
         require(min(self.k) >= 3, "k", "be at least 3 throughout", self.k)
         require(self.n >= 1, "n", "be positive", self.n)
         require(min(self.positions) >= 0.0, "positions", "not be negative", self.positions)
@@ -233,7 +231,7 @@ def _dataset(
         {
             "count": (dims, counts, {"units": "neurons"}),
             "share": ((*dims, "limit"), shares, {**one, "confidence": config.confidence}),
-            "pure_degree": ("link", [int(p[0]) if p.size == 1 else 0 for p in degrees]),
+            "pure_degree": ("link", [int(p[0]) if p.size == 1 else 0 for p in degrees], one),
             "beta": (dims[:3], np.array(list(betas.values())), one),
             "beta_c": (dims[:2], limits[..., 0], theory),
             "beta_fold": (dims[:2], limits[..., 1], theory),
@@ -241,7 +239,7 @@ def _dataset(
         coords={
             "link": list(betas),
             "k": ("k", list(config.k), {"units": "1", "long_name": "number of index vectors"}),
-            "position": list(config.positions),
+            "position": ("position", list(config.positions), one),
             "start": list(STARTS),
             "end": ends,
             "limit": ["estimate", "low", "high"],

@@ -283,7 +283,7 @@ def _dataset(
         {
             "count": (dims, counts, {"units": "neurons"}),
             "share": ((*dims, "limit"), shares, {"units": "1", "confidence": confidence}),
-            "pure_degree": ((), _pure_degree(psi)),
+            "pure_degree": ((), _pure_degree(psi), {"units": "1"}),
             "beta_c": ((), _threshold(lambda: critical_beta(psi, k)), theory),
             "beta_fold": ((), _threshold(lambda: fold_beta(psi, k).beta), theory),
         },
