@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import functools
-import itertools
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import hermiteflow as hf
 
 from . import plot
+from ._plot_all import Panel, compose, coverage_panels, panels, threshold_panels
 
 if TYPE_CHECKING:
-    import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -42,7 +40,6 @@ _TITLES = {
     "g": "Ours: the same laws for links with infinite series, erf and ReLU",
     "h": "Ours: past the fold the squared loss recovers what the correlation loss has lost",
 }
-_Panel = Callable[["Axes"], object]
 
 
 def claim_figure(claim: Claim) -> Figure:
@@ -59,84 +56,37 @@ def claim_figure(claim: Claim) -> Figure:
         To be saved; it belongs to no window.
     """
     import matplotlib as mpl
-    from matplotlib.figure import Figure
 
-    drawings = list(_panels(claim))
-    columns = 2 if len(drawings) == 4 else min(3, len(drawings))
-    rows = math.ceil(len(drawings) / columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.6 * columns, 4.6 * rows), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for ax, draw in zip(axes, drawings, strict=False):
-            draw(ax)
-        for ax in axes[len(drawings) :]:
-            ax.remove()
+        figure = compose(list(_panels(claim)))
         figure.suptitle(f"({claim.key}) {_TITLES[claim.key]}", fontsize=12)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once for every format
     return figure
 
 
-def _panels(claim: Claim) -> Iterator[_Panel]:
+def _panels(claim: Claim) -> Iterator[Panel]:
     data = claim.datasets
-    if claim.key == "a":
-        yield lambda ax: plot.hitting_times(data["search_time"], ax=ax)
-        yield lambda ax: plot.search_rate(data["search_time"], ax=ax)
-    elif claim.key == "b":
-        yield lambda ax: plot.nearest(data["nearest"], ax=ax)
-        yield lambda ax: plot.trapped(data["nearest"], ax=ax)
-    elif claim.key == "c":
-        yield from _coverage_panels(data["coverage"])
-        yield lambda ax: plot.coverage_linear(data["coverage"], ax=ax)
-    elif claim.key == "d":
-        yield from _threshold_panels(data["threshold"])
+    if claim.key == "c":
+        yield from coverage_panels(data["coverage"])
+        yield functools.partial(plot.coverage_linear, data["coverage"])
     elif claim.key == "e":
-        yield from _coverage_panels(data["nearly_orthogonal"], by="targets")
-        yield lambda ax: _learning(claim, ax)
+        yield from coverage_panels(data["nearly_orthogonal"], by="targets")
+        yield functools.partial(_learning, claim)
     elif claim.key == "f":
         for p in (3, 4):
-            yield functools.partial(_diagram, data[f"diagram_p{p}"])
-        yield from _threshold_panels(data["between"], starts=("random",))
-    elif claim.key == "h":
-        for loss in ("correlation", "squared"):
-            yield functools.partial(_phase, data["phase_diagram"], loss)
+            yield from panels(data[f"diagram_p{p}"])
+        yield from threshold_panels(data["between"], starts=("random",))
+    elif claim.key == "g":
+        yield from panels(data["search_time"])
+        yield from coverage_panels(data["coverage"])
+        yield from panels(data["threshold"])
     else:
-        yield lambda ax: plot.hitting_times(data["search_time"], ax=ax)
-        yield from _coverage_panels(data["coverage"])
-        yield from _threshold_panels(data["threshold"])
+        for ds in data.values():
+            yield from panels(ds)
 
 
-def _coverage_panels(ds: xr.Dataset, by: str = "k") -> Iterator[_Panel]:
-    for link in ds.link.values:
-        yield functools.partial(_coverage, ds, str(link), by)
-
-
-def _coverage(ds: xr.Dataset, link: str, by: str, ax: Axes) -> None:
-    plot.coverage(ds, link=link, by=by, ax=ax)
-
-
-def _threshold_panels(ds: xr.Dataset, **options: Any) -> Iterator[_Panel]:
-    for link, k in itertools.product(ds.link.values, ds.k.values):
-        yield functools.partial(_threshold, ds, str(link), int(k), options)
-
-
-def _threshold(ds: xr.Dataset, link: str, k: int, options: Any, ax: Axes) -> None:
-    plot.threshold(ds, link=link, k=k, ax=ax, **options)
-
-
-def _phase(ds: xr.Dataset, loss: str, ax: Axes) -> None:
-    plot.phase_diagram(ds, loss=loss, ax=ax)
-    ax.grid(visible=False)
-
-
-def _diagram(ds: xr.Dataset, ax: Axes) -> None:
-    legend = plot.bifurcation(ds, ax=ax).get_legend()
-    assert legend is not None
-    legend.set_loc("upper left")  # beside other panels there is no room on the right
-    legend.set_bbox_to_anchor((0.0, -0.14), transform=ax.transAxes)
-
-
-def _learning(claim: Claim, ax: Axes) -> None:
+def _learning(claim: Claim, *, ax: Axes) -> None:
     for i, p in enumerate((3, 4)):
         ds = claim.datasets[f"equiangular_p{p}"]
         fold = hf.fold_beta(hf.hermite(p), int(ds.k.values[0])).beta

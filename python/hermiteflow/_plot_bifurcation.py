@@ -75,6 +75,9 @@ def bifurcation(ds: xr.Dataset, *, quantity: str = "loss", ax: Axes | None = Non
     >>> plot.bifurcation(ds).get_xlabel()
     'inner product of the index vectors $\\beta$'
     """
+    if "event_kind" not in ds:
+        what = ds.attrs.get("experiment", "something else")
+        raise ValueError(f"ds must be a result of bifurcation_diagram, got one of {what!r}")
     quantity = _checks.choice(quantity, "quantity", QUANTITIES)
     ax = new_axes(ax)
     drawn: dict[tuple[float, str], dict[str, Any]] = {}

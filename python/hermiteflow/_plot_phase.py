@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _checks
-from ._drawing import finish, in_math
+from ._drawing import finish, in_math, of_experiment, pick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,8 @@ def phase_diagram(
     Raises
     ------
     ValueError
-        If there is no such loss, or another number of axes.
+        If the Dataset is of something else, has no such loss, link or k, or another number of axes
+        is given.
 
     Examples
     --------
@@ -74,15 +75,14 @@ def phase_diagram(
     >>> left.get_ylabel()
     'neurons $n/k$'
     """
+    of_experiment(ds, "phase_diagram")
     known = [str(name) for name in ds.loss.values]
     if loss is not None:
         losses = [_checks.choice(loss, "loss", known)]
     else:
         losses = known[:1] if ax is not None and not np.ndim(np.asarray(ax, object)) else known
+    ds = ds.sel(link=pick(ds, "link", link), k=pick(ds, "k", k))
     panels = _panels(ax, len(losses))
-    ds = ds.sel(
-        link=ds.link.values[0] if link is None else link, k=ds.k.values[0] if k is None else k
-    )
     order = np.argsort(ds.beta.values)
     ds = ds.isel(position=order).sortby("ratio")
     for number, (name, panel) in enumerate(zip(losses, panels, strict=True)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _checks
-from ._drawing import COLOURS, finish, in_math, new_axes, points
+from ._drawing import COLOURS, finish, in_math, new_axes, of_experiment, pick, points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def threshold(
     Raises
     ------
     ValueError
-        If there is no such end or start.
+        If the Dataset is of something else, or has no such end, start, link or k.
 
     Examples
     --------
@@ -70,14 +70,18 @@ def threshold(
     >>> threshold(ds, ax=Figure().subplots()).get_ylabel()
     'share that ends at the average'
     """
-    ax = new_axes(ax)
+    if "end" not in ds.dims or ds.attrs.get("experiment", "threshold") != "threshold":
+        of_experiment(ds, "threshold")
     end = _checks.choice(end, "end", [str(name) for name in ds.end.values])
+    for start in starts:
+        _checks.choice(start, "starts", [str(name) for name in ds.start.values])
     if "link" in ds.dims:
-        label = ds.link.values[0] if link is None else link
-        ds = ds.sel(link=label, k=ds.k.values[0] if k is None else k)
+        label = pick(ds, "link", link)
+        ds = ds.sel(link=label, k=pick(ds, "k", k))
         size = int(ds.k)
     else:
         label, size = ds.attrs["link"], ds.attrs["k"]
+    ax = new_axes(ax)
     ds = ds.isel({ds.beta.dims[0]: np.argsort(ds.beta.values)})
     beta = ds.beta.values
     margin = 0.04 * max(beta[-1] - beta[0], 1e-3)
@@ -85,7 +89,6 @@ def threshold(
     known = bool(ds.pure_degree > 2) and end in ("average", "index-like")
     known = known and any(start in _SWITCHES for start in starts)
     for start in starts:
-        _checks.choice(start, "starts", [str(name) for name in ds.start.values])
         values = ds.share.sel(start=start, end=end).values
         style = {**_LOOKS[start], "markeredgewidth": 1.2}
         points(ax, beta, values, 0, label=_NEAR[start], **style)

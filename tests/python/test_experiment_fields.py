@@ -50,6 +50,8 @@ def _nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
         (NAMES, {"d": "many"}, TypeError, r"d must be a number.*'many' \(str\)"),
         (NAMES, {"d": float("nan")}, ValueError, "d must be a number.*nan"),
         (NAMES, {"rtol": None}, TypeError, r"rtol must be a number.*None \(NoneType\)"),
+        (NAMES, {"confidence": 1.0}, ValueError, r"confidence must lie in \(0, 1\), got 1.0"),
+        (("search_time",), {"quantiles": 2}, ValueError, r"quantiles must lie in \[0, 1\]"),
         (NAMES, {"seed": -1}, ValueError, "seed must be an int of at least 0, got -1"),
         (NAMES, {"seed": "0"}, TypeError, "seed must be an int"),
         (("phase_diagram",), {"losses": 3}, TypeError, r"losses must be text, got 3 \(int\)"),

@@ -133,6 +133,8 @@ def check_fields(config: Any) -> None:
         else:
             value = _coerce(value, f.name, wanted)
         object.__setattr__(config, f.name, value)
+    confidence = config.confidence
+    require(0.0 < confidence < 1.0, "confidence", "lie in (0, 1)", confidence)
 
 
 def _coerce(value: object, name: str, wanted: type) -> Any:

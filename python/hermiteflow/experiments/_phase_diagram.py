@@ -132,7 +132,6 @@ class PhaseDiagramConfig:
         require(math.isfinite(self.balance), "balance", "be finite", self.balance)
         require(0.0 < self.level < 1.0, "level", "lie in (0, 1)", self.level)
         require(0.0 < self.horizon < math.inf, "horizon", "be positive", self.horizon)
-        require(0.0 < self.confidence < 1.0, "confidence", "lie in (0, 1)", self.confidence)
         for link, k in itertools.product(self.links, self.k):
             low = min(thresholds(link, k))
             expected = f"have thresholds above 0, got {low:g} at k = {k}"

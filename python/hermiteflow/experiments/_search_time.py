@@ -98,6 +98,8 @@ class SearchTimeConfig:
                 expected = f"be below 1/sqrt(k) = {low:.4g} for the p* = 2 of {link_label(link)}"
                 require(self.level < low, "level", expected, self.level)
         require(self.horizon > 0.0, "horizon", "be positive", self.horizon)
+        inside = all(0.0 <= q <= 1.0 for q in self.quantiles)
+        require(inside, "quantiles", "lie in [0, 1]", self.quantiles)
         fitted = sum(value >= self.d_fit for value in self.d)
         require(fitted >= 2, "d", f"hold two values at or above d_fit={self.d_fit:g}", self.d)
 
