@@ -42,14 +42,6 @@ a config.toml:
 """
 #: Modules that an experiment needs.
 _NEEDS = ("xarray", "h5netcdf", "h5py", "zarr", "google_crc32c", "tqdm")
-#: Plots of `hermiteflow.plot` by experiment.
-_PLOTS = {
-    "search_time": "hitting_times",
-    "nearest": "nearest",
-    "coverage": "coverage",
-    "threshold": "threshold",
-    "phase_diagram": "phase_diagram",
-}
 #: Of the command for one experiment.
 _EXAMPLE = {
     "search_time": "search_time --links 3=1 relu-1-2 --d 1e3 1e6 1e9 --out times.nc",
@@ -295,7 +287,7 @@ def _measure(
         with whole(out, int(1.1 * ds.nbytes) + (1 << 18)) as part:
             ds.to_netcdf(part, engine="h5netcdf")
         if figure is not None:
-            _draw(name, ds, figure)
+            _draw(ds, figure)
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror or error}") from error
     _forget(store, passing)
@@ -315,16 +307,13 @@ def _forget(store: Path, passing: bool) -> None:
         raise UsageError(f"{store}: {error.strerror or error}") from error
 
 
-def _draw(name: str, ds: Any, path: Path) -> None:
+def _draw(ds: Any, path: Path) -> None:
+    """Draw all of a Dataset into a file."""
     import matplotlib as mpl
-    from matplotlib.figure import Figure
 
     from . import plot
 
     with mpl.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
-        panels = ds.sizes.get("loss", 1)
-        size = (6.4, 4.2) if panels == 1 else (4.5 * panels, 3.4)
-        figure = Figure(figsize=size, layout="constrained")
-        getattr(plot, _PLOTS[name])(ds, ax=figure.subplots(1, panels))
+        figure = plot.draw(ds)
         with whole(path) as part:
             figure.savefig(part, format=path.suffix[1:], dpi=160)
