@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import hermiteflow as hf
 from hermiteflow import _checks
+from hermiteflow.flows import CorrelationFlow
 from hermiteflow.starts import stream
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def trapped_share(link: Link, spec: TargetSpec, k: int) -> float:
         return math.pow(2.0, -k)
     if exponent == 2 and (link.significant().size == 3 or not is_even(link)):
         return math.nan
-    alone = hf.CorrelationFlow(hf.Orthonormal(k=1), link)
+    alone = CorrelationFlow(hf.Orthonormal(k=1), link)
     return 0.0 if hf.nearest_index(alone, [[-1e-6]])[0] == 0 else math.nan
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import hermiteflow as hf
 from hermiteflow._statistics import clopper_pearson
+from hermiteflow.flows import CorrelationFlow
 
 from ._common import (
     CHUNK,
@@ -169,6 +170,8 @@ def _point(
     """Neurons by outcome, for one link and k."""
     targets = config.targets.build(k, np.random.SeedSequence((shared, k)))
     flow = hf.CorrelationFlow(targets, link)
+    # Expected from the link itself, not from the flow that is judged.
+    expected = CorrelationFlow(targets, link)
     by_size = hf.Interaction(link).information_exponent % 2 == 0
     counts = np.zeros(len(OUTCOMES), dtype=np.int64)
     for part, first in enumerate(range(0, config.n, _rows(k))):
@@ -177,7 +180,7 @@ def _point(
         solution = hf.solve(flow, overlaps=start, rtol=config.rtol)
         counts += _count(
             np.abs(start) if by_size else start,
-            hf.nearest_index(flow, start),
+            hf.nearest_index(expected, start),
             np.asarray(solution.index),
             np.asarray(solution.status),
             config.tie,
