@@ -69,6 +69,13 @@ def test_neurons_of_a_mixed_link_end_at_the_nearest(monkeypatch: pytest.MonkeyPa
     assert share[1] == 1.0
 
 
+def test_those_that_escape_with_negative_overlaps_end_at_the_largest() -> None:
+    ds = ex.nearest(links=hf.hermite(3), targets=LEANING, k=3, n=500, seed=1)
+    assert ds["count"].sel(outcome="another index vector").sum() == 0
+    assert ds.trapped_share.sel(limit="high").item() < 2.0**-3
+    assert np.isnan(ds.trapped).all()
+
+
 def test_a_constant_or_linear_start_has_no_nearest() -> None:
     for link in (hf.hermite(1), hf.hermite(0), hf.link("relu")):
         with pytest.raises(ValueError, match=r"links must have p\* >= 2"):

@@ -120,7 +120,7 @@ def nearest(
 
     Nearest is `hf.nearest_index`: the largest overlap at the start that can reach 1 or, where psi'
     lets it, -1. For one degree, that is the largest overlap if it is odd, and the largest absolute
-    one if it is even.
+    one if it is even; so it is where no overlap can, by the parity of p*.
 
     Parameters
     ----------
@@ -196,6 +196,8 @@ def _count(
     tie: float,
 ) -> NDArray[np.int64]:
     """Neurons by outcome, in the order of OUTCOMES; the first that applies from the end wins."""
+    # Leaning index vectors let some go that have no overlap in the running.
+    nearest = np.where(nearest >= 0, nearest, start.argmax(axis=1))
     top = np.partition(start, -2, axis=1)[:, -2:]
     outcome = np.where(index < 0, 2, np.where(index == nearest, 0, 1))
     outcome[top[:, 1] - top[:, 0] < tie * np.abs(top[:, 1])] = 4
