@@ -14,7 +14,7 @@ pytest.importorskip("xarray")
 
 from hermiteflow import _judges
 from hermiteflow import experiments as ex
-from hermiteflow.experiments import _common, statistics
+from hermiteflow.experiments import _trapped, statistics
 
 #: The lowest degree is even, the whole is not.
 MIXED = hf.hermite({4: 1.0, 5: 0.5})
@@ -41,9 +41,9 @@ LEANING = ex.TargetSpec(kind="equiangular", beta=0.2)
     ],
 )
 def test_trapped_starts_by_theory(link: hf.Link, share: float) -> None:
-    np.testing.assert_equal(_common.trapped_share(link, ex.TargetSpec(), 6), share)
+    np.testing.assert_equal(_trapped.trapped_share(link, ex.TargetSpec(), 6), share)
     for spec in (LEANING, ex.TargetSpec(kind="random", dimension=50)):
-        assert math.isnan(_common.trapped_share(link, spec, 6))
+        assert math.isnan(_trapped.trapped_share(link, spec, 6))
 
 
 def test_neurons_of_a_mixed_link_end_at_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:

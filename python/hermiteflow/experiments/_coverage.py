@@ -29,8 +29,8 @@ from ._common import (
     silent,
     stream,
     time_scale,
-    trapped_share,
 )
+from ._trapped import trapped_share
 
 if TYPE_CHECKING:
     from hermiteflow.links import Link

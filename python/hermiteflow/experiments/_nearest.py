@@ -29,8 +29,8 @@ from ._common import (
     require,
     silent,
     stream,
-    trapped_share,
 )
+from ._trapped import trapped_share
 
 if TYPE_CHECKING:
     from hermiteflow.links import Link
