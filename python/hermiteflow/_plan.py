@@ -80,6 +80,14 @@ def plan(*, quick: bool) -> dict[str, dict[str, Any]]:
     return {**_paper(quick), **ours}
 
 
+def _sizes(quick: bool) -> dict[str, Any]:
+    """Neurons, input dimensions and bootstrap replicates of the search times."""
+    dimensions = tuple(10.0**e for e in range(2, 13, 2 if quick else 1))
+    if quick:
+        return {"n": 2000, "d": dimensions, "replicates": 1000}
+    return {"n": 10_000, "d": dimensions}
+
+
 def _paper(quick: bool) -> dict[str, dict[str, Any]]:
     h3, h4 = hf.hermite(3), hf.hermite(4)
     common: dict[str, Any] = {"confidence": CONFIDENCE}
@@ -88,7 +96,7 @@ def _paper(quick: bool) -> dict[str, dict[str, Any]]:
     configs: dict[str, dict[str, Any]] = {
         "a": {
             "search_time": ex.SearchTimeConfig(
-                targets=(ex.TargetSpec(), spread, drawn), n=2000 if quick else 10_000, **common
+                targets=(ex.TargetSpec(), spread, drawn), **_sizes(quick), **common
             )
         },
         "b": {
@@ -136,11 +144,11 @@ def _paper(quick: bool) -> dict[str, dict[str, Any]]:
 def _coexistence(quick: bool) -> dict[str, Any]:
     h3, h4 = hf.hermite(3), hf.hermite(4)
     return {
-        "diagram_p3": DiagramConfig(link=h3, k=10, betas=16 if quick else 41),
-        "diagram_p4": DiagramConfig(link=h4, k=5, betas=16 if quick else 41),
+        "diagram_p3": DiagramConfig(link=h3, k=10, betas=9 if quick else 41),
+        "diagram_p4": DiagramConfig(link=h4, k=5, betas=9 if quick else 41),
         "between": ex.ThresholdConfig(
             links=(h3, h4),
-            positions=BETWEEN,
+            positions=(*BETWEEN[::2], 1.95) if quick else BETWEEN,
             n=4000 if quick else 20_000,
             confidence=CONFIDENCE,
         ),
@@ -151,13 +159,15 @@ def _other_links(quick: bool) -> dict[str, Any]:
     links = (hf.link("erf").without(1), hf.link("relu").without(1, 2))
     common: dict[str, Any] = {"links": links, "confidence": CONFIDENCE}
     return {
-        "search_time": ex.SearchTimeConfig(n=2000 if quick else 10_000, **common),
+        "search_time": ex.SearchTimeConfig(**_sizes(quick), **common),
         "coverage": ex.CoverageConfig(
             k=(5, 20) if quick else (5, 20, 50), batches=200 if quick else 500, **common
         ),
         "threshold": ex.ThresholdConfig(
             n=1000 if quick else 2000,
-            positions=(0.5, 0.9, 0.98, 1.03, 1.25, 1.5, 1.75, 1.95, 2.02, 2.1),
+            positions=(0.98, 1.03, 1.5, 1.95, 2.02)
+            if quick
+            else (0.5, 0.9, 0.98, 1.03, 1.25, 1.5, 1.75, 1.95, 2.02, 2.1),
             **common,
         ),
     }

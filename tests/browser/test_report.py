@@ -160,7 +160,7 @@ def test_every_panel_shows_what_the_figure_shows(
         drawn = box.find_elements(By.CSS_SELECTOR, ".scatterlayer .trace")
         assert len(drawn) >= len(kept) > 0 or part["data"][0]["type"] == "bar"
         assert box.size["width"] > 300
-        names = {t["name"] for t in part["data"] if t["showlegend"]}
+        names = {t["name"] for t in part["data"] if t.get("showlegend")}
         assert len(box.find_elements(By.CSS_SELECTOR, ".legend .traces")) == len(names)
         titles = [b.get_attribute("data-title") for b in
                   box.find_elements(By.CSS_SELECTOR, ".modebar-btn")]  # fmt: skip
