@@ -17,7 +17,7 @@ import numpy as np
 from . import _checks, _core
 from ._checks import Array
 from ._economise import economised
-from .interactions import Interaction
+from .interactions import Interaction, Slope
 from .links import Link
 
 METHODS = {"rk4": 0, "dopri5": 1, "tsit5": 2, "dop853": 3}
@@ -25,17 +25,7 @@ KINDS = {"identity": 0, "equiangular": 1, "general": 2}
 _SIGNS = (0.0, math.inf, 0.0, math.inf)  # of psi' near 0: only trapping asks
 
 
-class Law(NamedTuple):
-    """psi'(u) = u^power P(u^stride) + arc A(u); A is asin without `arc_skip` Taylor terms."""
-
-    power: int
-    stride: int
-    coefficients: Array
-    arc: float
-    arc_skip: int
-
-
-def law(interaction: Interaction) -> Law:
+def law(interaction: Interaction) -> Slope:
     """Return psi' of an interaction, its series in as few terms as rounding allows.
 
     References
@@ -48,18 +38,9 @@ def law(interaction: Interaction) -> Law:
     >>> law(hf.Interaction(hf.hermite(3))).coefficients, law(hf.Interaction(hf.hermite(3))).power
     (array([3.]), 2)
     """
-    polynomial, arc, _, skip = interaction.closed
-    slope = polynomial[1:] * np.arange(1, polynomial.size)
-    nonzero = np.flatnonzero(slope)
-    if nonzero.size == 0:
-        return Law(1, 1, np.zeros(1), arc, skip // 2)
-    power = int(nonzero[0])
-    rest = slope[power : int(nonzero[-1]) + 1]
-    stride = 1
-    if rest.size > 1 and not np.any(rest[1::2]):
-        stride, rest = 2, rest[::2]
-    rest = economised(np.ascontiguousarray(rest), 0.0 if stride == 2 else -1.0)
-    return Law(power, stride, rest, arc, skip // 2)
+    slope = interaction.slope
+    low = 0.0 if slope.stride == 2 else -1.0
+    return slope._replace(coefficients=economised(slope.coefficients, low))
 
 
 class Free(NamedTuple):
@@ -71,7 +52,7 @@ class Free(NamedTuple):
 
 
 #: Stands in for the slopes where links are those of free weights.
-NO_LAW = Law(1, 1, np.zeros(1), 0.0, 0)
+NO_LAW = Slope(1, 1, np.zeros(1), 0.0, 0)
 
 
 def free(teacher: Link, student: Link) -> Free:
@@ -105,7 +86,7 @@ class System:
         Of G: "identity", "equiangular" or "general".
     k : int
         Index vectors.
-    cross, own : Law
+    cross, own : Slope
         psi' of student and teacher, psi_ss' of student and student.
     second_layer : array (n,)
         a.
@@ -128,8 +109,8 @@ class System:
 
     structure: str
     k: int
-    cross: Law
-    own: Law
+    cross: Slope
+    own: Slope
     second_layer: Array
     target_weights: Array
     loss_at_zero: float = 0.0

@@ -139,20 +139,18 @@ class CorrelationFlow(TeacherStudent):
     @cached_property
     def _slope(self) -> _Slope:
         """What C++ takes as psi'."""
-        polynomial, arc, _, skip = self.interaction.closed
-        slope = polynomial[1:] * np.arange(1, polynomial.size)
-        nonzero = np.flatnonzero(slope)
-        if nonzero.size == 0:
-            return _Slope(1, 1, np.zeros(1), 0.0, 0, (0.0, math.inf, 0.0, math.inf))
-        power = int(nonzero[0])
-        rest = slope[power : int(nonzero[-1]) + 1]
-        right, left = _first_roots(rest) if arc == 0.0 else _safe_reach(rest, power, arc, skip)
+        slope = self.interaction.slope
+        power, stride, coefficients, arc, skip = slope
+        if not np.any(coefficients):
+            return _Slope(*slope, (0.0, math.inf, 0.0, math.inf))
+        rest = np.zeros(stride * (coefficients.size - 1) + 1)
+        rest[::stride] = coefficients
+        if arc == 0.0:
+            right, left = _first_roots(rest)
+        else:
+            right, left = _safe_reach(rest, power, arc, max(2 * skip, 1))
         sign = float(np.sign(rest[0]))
-        signs = (sign, right, sign * (-1.0) ** power, left)
-        stride = 1
-        if rest.size > 1 and not np.any(rest[1::2]):
-            stride, rest = 2, rest[::2]
-        return _Slope(power, stride, np.ascontiguousarray(rest), arc, skip // 2, signs)
+        return _Slope(*slope, (sign, right, sign * (-1.0) ** power, left))
 
     @property
     def core(self) -> _core.FlowSpec:

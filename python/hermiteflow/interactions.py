@@ -26,6 +26,16 @@ _SINGULAR = ("relu", "sign")
 ROUNDING = 1e-17
 
 
+class Slope(NamedTuple):
+    """psi'(u) = u^power P(u^stride) + arc A(u); A is asin without `arc_skip` Taylor terms."""
+
+    power: int
+    stride: int
+    coefficients: Array
+    arc: float
+    arc_skip: int
+
+
 class Closed(NamedTuple):
     """psi(u) = polynomial(u) + arc K(u) + jump S(u), |u| <= 1.
 
@@ -193,6 +203,19 @@ class Interaction(_display.Shown):
             weights["sign"] * 2.0 / math.pi,
             skip,
         )
+
+    @property
+    def slope(self) -> Slope:
+        """The parts that psi' is evaluated from, as C++ takes them."""
+        polynomial, arc, _, skip = self.closed
+        whole = polynomial[1:] * np.arange(1, polynomial.size)
+        nonzero = np.flatnonzero(whole)
+        if nonzero.size == 0:  # the lowest term of psi is never left to the closed forms
+            return Slope(1, 1, np.zeros(1), 0.0, 0)
+        power = int(nonzero[0])
+        rest = whole[power : int(nonzero[-1]) + 1]
+        stride = 2 if rest.size > 1 and not np.any(rest[1::2]) else 1
+        return Slope(power, stride, np.ascontiguousarray(rest[::stride]), arc, skip // 2)
 
     def reach(self, u: Array) -> Array:
         """Return a bound on |psi'| at |u| that no cancellation of terms lowers, shape of u."""
