@@ -55,6 +55,7 @@ PYBIND11_MODULE(_core, module) {
   bind_math(module);
   bind_starts(module);
   bind_solve(module);
+  bind_samples(module);
   bind_ends(module);  // first of the two: it binds FlowSpec
   bind_weights(module);
   bind_squared(module);

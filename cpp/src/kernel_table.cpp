@@ -57,5 +57,7 @@ extern "C" const hermiteflow::KernelTable HF_JOIN(hermiteflow_kernels_, HF_ISA) 
     hermiteflow::HF_ISA::squared_advance,
     hermiteflow::HF_ISA::squared_error,
     hermiteflow::HF_ISA::squared_rk4,
+    hermiteflow::HF_ISA::sample_normals,
+    hermiteflow::HF_ISA::point_values,
     hermiteflow::HF_ISA::fma_peak,
 };

@@ -45,6 +45,11 @@ SquaredError squared_error(Index begin, Index end, Index count, const double* e,
 void squared_rk4(const SquaredField* field, double* y, double step, Index steps, bool renormalize,
                  double* scratch);
 
+void sample_normals(const SampleKey* key, SampleTag tag, std::uint64_t sample, Index groups,
+                    double* out);
+void point_values(const PointLink* link, Index count, const double* x, double* value,
+                  double* slope);
+
 double fma_peak(double seconds);
 
 }  // namespace hermiteflow::HF_ISA

@@ -124,6 +124,42 @@ struct FreeField {
   const double* norms;  // (n,)
 };
 
+// Streams of the random numbers of samples, Philox-4x32: (key, counter, sample, tag).
+struct SampleKey {
+  std::uint32_t word[2];
+};
+enum class SampleTag : std::uint32_t { inputs = 1, norms = 2, trials = 3, neurons = 4 };
+
+// Functions known by name, in the order of Python's names.
+enum class Function : std::int32_t {
+  relu,
+  erf,
+  tanh,
+  sigmoid,
+  softplus,
+  gelu,
+  silu,
+  sign,
+  cos,
+  sin,
+  exp
+};
+inline constexpr Index functions = 11;
+inline constexpr Index table_terms = 16;
+
+// A link as a function of a point: a Hermite series, functions by name with their factors, and a
+// table of polynomials for what was given as a callable.
+struct PointLink {
+  Index terms;                 // at least 1
+  const double* series;        // (terms,)
+  const double* slope_series;  // (terms - 1,): sqrt(p + 1) c_(p + 1)
+  const double *up, *down;     // (terms - 1,): of the recurrence of h_p
+  double factors[functions];
+  Index panels;  // on [-reach, reach]
+  double reach, panels_per_unit;
+  const double* table;  // (panels, table_terms), in t on [-1, 1]; or null
+};
+
 // What a step looks at beside its error.
 struct SquaredError {
   double first, second;  // largest estimates over their tolerances
@@ -181,6 +217,12 @@ struct KernelTable {
   // so many steps of RK4 of a small field, in place; `scratch`: that of all rows and 3 states
   void (*squared_rk4)(const SquaredField*, double* y, double step, Index steps, bool renormalize,
                       double* scratch);
+  // (16 groups,) normal numbers of a sample, each of its coordinates
+  void (*sample_normals)(const SampleKey*, SampleTag, std::uint64_t sample, Index groups,
+                         double* out);
+  // sigma and, unless null, sigma' of `count` points, a multiple of 8; all aligned
+  void (*point_values)(const PointLink*, Index count, const double* x, double* value,
+                       double* slope);
   double (*fma_peak)(double seconds);  // GF/s of a pure FMA loop on one thread
 };
 

@@ -1,0 +1,164 @@
+// Random numbers by the lane: Philox-4x32-10 (Salmon, Moraes, Dror, Shaw, SC'11), eight counters
+// side by side, and normal variates by Box and Muller. Plain IEEE + - * / sqrt in one order: the
+// same bits under every instruction set. Knows lanes only.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "hermiteflow/lanes.hpp"
+#include "hermiteflow/types.hpp"
+
+namespace hermiteflow::HF_ISA {
+
+inline constexpr int draw_counters = 8;  // of a group
+inline constexpr Index draw_group = 16;  // their normals
+// A group in as many parts as it takes of whole registers.
+inline constexpr int draw_lanes = packet_lanes, draw_parts = draw_counters / draw_lanes;
+using Words = std::uint64_t __attribute__((vector_size(8 * draw_lanes)));
+using Draws = Real<draw_lanes>;
+
+// a times a constant, the low 32 bits of each; what stands above them does not matter.
+HF_INLINE Words wide_product(const Words& a, std::uint32_t constant) {
+#if defined(__AVX512F__)
+  return (Words)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64(constant));
+#elif defined(__AVX2__)
+  return (Words)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x(constant));
+#elif defined(__SSE2__)
+  return (Words)_mm_mul_epu32((__m128i)a, _mm_set1_epi64x(constant));
+#else
+  return (a & 0xFFFFFFFFULL) * static_cast<std::uint64_t>(constant);
+#endif
+}
+
+// Of each lane; two numbers of 64 bits come from each.
+struct Counters {
+  Words at[4];  // 32 bits each
+};
+
+HF_INLINE void philox(const Counters& counters, const std::uint32_t key[2], Words& first,
+                      Words& second) {
+  Words c0 = counters.at[0], c1 = counters.at[1], c2 = counters.at[2], c3 = counters.at[3];
+  std::uint32_t k0 = key[0], k1 = key[1];
+#pragma GCC unroll 10
+  for (int round = 0; round < 10; ++round) {
+    const Words p0 = wide_product(c0, 0xD2511F53u), p1 = wide_product(c2, 0xCD9E8D57u);
+    c0 = (p1 >> 32) ^ c1 ^ static_cast<std::uint64_t>(k0);
+    c2 = (p0 >> 32) ^ c3 ^ static_cast<std::uint64_t>(k1);
+    c1 = p1;
+    c3 = p0;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  constexpr std::uint64_t low = 0xFFFFFFFFULL;
+  first = (c0 & low) | (c1 << 32);
+  second = (c2 & low) | (c3 << 32);
+}
+
+// In (0, 1), from the 52 highest bits.
+HF_INLINE Draws uniforms(const Words& bits) {
+  return (Draws)((bits >> 12) | 0x3FF0000000000000ULL) - (1.0 - 0x1p-53);
+}
+
+// -2 log u, 0 < u < 1: u = 2^e f with f in [1/sqrt 2, sqrt 2), log f = 2 atanh((f - 1)/(f + 1)).
+HF_INLINE Draws minus_two_logs(const Draws& u) {
+  const Words bits = (Words)u;
+  constexpr std::uint64_t one = 0x3FF0000000000000ULL, root = 0x3FE6A09E667F3BCDULL;  // sqrt(1/2)
+  // exponent of u / sqrt(1/2), still biased
+  const Words shifted = bits + (one - root);
+  const Words exponent = shifted >> 52;
+  const Draws f = (Draws)((shifted & 0x000FFFFFFFFFFFFFULL) + root);
+  // the whole number exponent - 1023 as a double, by the bits of 2^52
+  const Draws e = (Draws)(exponent | 0x4330000000000000ULL) - (0x1p52 + 1023.0);
+  const Draws s = (f - 1.0) / (f + 1.0), s2 = s * s;
+  Draws sum = s2 * (1.0 / 23.0);  // |s| < 0.1716
+#pragma GCC unroll 10
+  for (int i = 21; i >= 3; i -= 2) sum = (sum + 1.0 / i) * s2;
+  return e * -1.3862943611198906 - 4.0 * (s + s * sum);
+}
+
+HF_INLINE Draws roots(const Draws& x) {
+  Draws out;
+  for (int l = 0; l < draw_lanes; ++l) out[l] = __builtin_sqrt(x[l]);
+  return out;
+}
+
+// A uniform direction of the plane: an angle in (0, pi/4), two signs, and which of cosine and sine
+// comes first.
+HF_INLINE void directions(const Words& second, Draws& x, Draws& y) {
+  const Draws angle = uniforms(second) * 0.78539816339744831;
+  const Draws z = angle * angle;
+  // Taylor's series to rounding on (0, pi/4)
+  constexpr double of_sine[] = {
+      -1.0 / 6.0,        1.0 / 120.0,        -1.0 / 5040.0,         1.0 / 362880.0,
+      -1.0 / 39916800.0, 1.0 / 6227020800.0, -1.0 / 1307674368000.0};
+  constexpr double of_cosine[] = {-0.5,
+                                  1.0 / 24.0,
+                                  -1.0 / 720.0,
+                                  1.0 / 40320.0,
+                                  -1.0 / 3628800.0,
+                                  1.0 / 479001600.0,
+                                  -1.0 / 87178291200.0,
+                                  1.0 / 20922789888000.0};
+  Draws s = z * of_sine[6], c = z * of_cosine[7];
+#pragma GCC unroll 8
+  for (int i = 5; i >= 0; --i) s = (s + of_sine[i]) * z;
+#pragma GCC unroll 8
+  for (int i = 6; i >= 0; --i) c = (c + of_cosine[i]) * z;
+  s = angle + angle * s;
+  c = 1.0 + c;
+  const auto swap = (second & 1) != 0;
+  const Words a = (Words)(swap ? s : c) ^ ((second << 62) & 0x8000000000000000ULL),
+              b = (Words)(swap ? c : s) ^ ((second << 61) & 0x8000000000000000ULL);
+  x = (Draws)a;
+  y = (Draws)b;
+}
+
+// Two independent normal numbers a lane.
+HF_INLINE void box_muller(const Words& first, const Words& second, Draws& x, Draws& y) {
+  const Draws radius = roots(minus_two_logs(uniforms(first)));
+  directions(second, x, y);
+  x *= radius;
+  y *= radius;
+}
+
+HF_INLINE Words spread(std::uint64_t value) { return Words{} + value; }
+HF_INLINE Words lane_numbers() {
+  Words out;
+  for (int l = 0; l < draw_lanes; ++l) out[l] = static_cast<std::uint64_t>(l);
+  return out;
+}
+
+// Normals of sample `sample`: out (groups * draw_group), group g from counters 8 g .. 8 g + 7.
+// In passes over a few groups: their chains of operations overlap.
+inline void draw_normals(const std::uint32_t key[2], std::uint32_t tag, std::uint64_t sample,
+                         Index first, Index groups, double* out) {
+  constexpr Index most = 8;  // parts of groups
+  Counters counters;
+  counters.at[0] = lane_numbers() + static_cast<std::uint64_t>(first * draw_counters);
+  counters.at[1] = spread(sample & 0xFFFFFFFFULL);
+  counters.at[2] = spread(sample >> 32);
+  counters.at[3] = spread(tag);
+  Words one[most], two[most];
+  Draws radius[most];
+  const Index parts = groups * draw_parts;
+  for (Index begin = 0; begin < parts; begin += most) {
+    const Index count = parts - begin < most ? parts - begin : most;
+    for (Index i = 0; i < count; ++i) {
+      philox(counters, key, one[i], two[i]);
+      counters.at[0] += static_cast<std::uint64_t>(draw_lanes);
+    }
+    for (Index i = 0; i < count; ++i) radius[i] = roots(minus_two_logs(uniforms(one[i])));
+    for (Index i = 0; i < count; ++i) {
+      Draws x, y;
+      directions(two[i], x, y);
+      x *= radius[i];
+      y *= radius[i];
+      std::memcpy(out, &x, sizeof x);
+      std::memcpy(out + draw_counters, &y, sizeof y);
+      out += (begin + i + 1) % draw_parts == 0 ? draw_counters + draw_lanes : draw_lanes;
+    }
+  }
+}
+
+}  // namespace hermiteflow::HF_ISA
