@@ -29,7 +29,8 @@ Array normals(const std::array<std::uint32_t, 2>& words, std::uint32_t tag, std:
               Index groups) {
   Array out({16 * groups});
   const SampleKey key{{words[0], words[1]}};
-  kernels().sample_normals(&key, static_cast<SampleTag>(tag), sample, groups, out.mutable_data());
+  kernels().sample_normals(&key, static_cast<SampleTag>(tag), sample, 0, groups,
+                           out.mutable_data());
   return out;
 }
 

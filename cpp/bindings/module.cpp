@@ -55,7 +55,8 @@ PYBIND11_MODULE(_core, module) {
   bind_math(module);
   bind_starts(module);
   bind_solve(module);
-  bind_samples(module);
+  bind_samples(module);  // before those that take a PointSpec
+  bind_online(module);
   bind_ends(module);  // first of the two: it binds FlowSpec
   bind_weights(module);
   bind_squared(module);

@@ -58,6 +58,11 @@ extern "C" const hermiteflow::KernelTable HF_JOIN(hermiteflow_kernels_, HF_ISA) 
     hermiteflow::HF_ISA::squared_error,
     hermiteflow::HF_ISA::squared_rk4,
     hermiteflow::HF_ISA::sample_normals,
+    hermiteflow::HF_ISA::sample_uniforms,
     hermiteflow::HF_ISA::point_values,
+    hermiteflow::HF_ISA::sample_scratch,
+    hermiteflow::HF_ISA::sample_fields,
+    hermiteflow::HF_ISA::sample_pull,
+    hermiteflow::HF_ISA::sample_advance,
     hermiteflow::HF_ISA::fma_peak,
 };

@@ -45,8 +45,18 @@ SquaredError squared_error(Index begin, Index end, Index count, const double* e,
 void squared_rk4(const SquaredField* field, double* y, double step, Index steps, bool renormalize,
                  double* scratch);
 
-void sample_normals(const SampleKey* key, SampleTag tag, std::uint64_t sample, Index groups,
-                    double* out);
+void sample_normals(const SampleKey* key, SampleTag tag, std::uint64_t sample, Index first,
+                    Index groups, double* out);
+void sample_uniforms(const SampleKey* key, SampleTag tag, std::uint64_t sample, double* out);
+Index sample_scratch(const SampleModel* model, Index samples);
+void sample_fields(const SampleModel* model, Index length, const double* w, Index stride,
+                   Index samples, const double* x, double* out, double* scratch);
+void sample_pull(const SampleModel* model, Index samples, double rate, const double* a,
+                 const double* fields, const double* others, double* c, double* shrink,
+                 double* layer, double* scratch);
+void sample_advance(const SampleModel* model, Index length, const double* keep, double* w,
+                    Index stride, Index samples, const double* c, const double* x, double* squares,
+                    double* scratch);
 void point_values(const PointLink* link, Index count, const double* x, double* value,
                   double* slope);
 

@@ -40,6 +40,16 @@ double log1p_remainder(double y) {
   return sum * y * y * y * y;
 }
 
+// Of a proposal y = c x, log density ratio: x^2/2 + base (1 - v + log v), v = (1 + y)^3, which is
+// 3 base (log(1 + y) - y + y^2/2 - y^3/3), for |y| < 1 at least -3/4 base y^4 / (1 - |y|).
+bool accepted(double base, double y, double uniform) {
+  const double size = std::fabs(y), fourth = y * y * y * y;
+  if (size < 1.0 && uniform < 1.0 - 0.75 * base * fourth / (1.0 - size)) return true;
+  return log_positive(uniform) < 3.0 * base * log1p_remainder(y);
+}
+
+double cubed(double base, double y) { return 2.0 * base * ((1.0 + y) * (1.0 + y) * (1.0 + y)); }
+
 }  // namespace
 
 void philox4x64(const std::uint64_t counter[4], const std::uint64_t key[2], std::uint64_t out[4]) {
@@ -201,16 +211,17 @@ double Stream::chi_squared(double freedom) {
     const double z = normal();
     return z * z;
   }
-  const double base = 0.5 * freedom - 1.0 / 3.0;
-  const double c = 1.0 / (3.0 * std::sqrt(base));
+  const double base = 0.5 * freedom - 1.0 / 3.0, c = 1.0 / (3.0 * std::sqrt(base));
   for (;;) {
-    const double x = normal(), y = c * x;
-    if (y <= -1.0) continue;
-    const double accept = log_positive(uniform());
-    const double v = (1.0 + y) * (1.0 + y) * (1.0 + y);
-    // log density ratio: x^2/2 + base (1 - v + log v) = 3 base (log(1+y) - y + y^2/2 - y^3/3)
-    if (accept < 3.0 * base * log1p_remainder(y)) return 2.0 * base * v;
+    const double y = c * normal();
+    if (y > -1.0 && accepted(base, y, uniform())) return cubed(base, y);
   }
+}
+
+double chi_squared_from(double freedom, double normal, double uniform, Stream& more) {
+  if (freedom < 2.0) return freedom <= 0.0 ? 0.0 : normal * normal;
+  const double base = 0.5 * freedom - 1.0 / 3.0, y = normal / (3.0 * std::sqrt(base));
+  return y > -1.0 && accepted(base, y, uniform) ? cubed(base, y) : more.chi_squared(freedom);
 }
 
 }  // namespace hermiteflow

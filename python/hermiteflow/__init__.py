@@ -34,6 +34,8 @@ from .landscape import (
     squared_minima,
 )
 from .links import Link, hermite, link, polynomial
+from .online import online_sgd
+from .online_solution import OnlineSolution
 from .solution import Solution, SolveWarning, Status
 from .squared import SquaredFlow
 from .squared_solution import SquaredSolution
@@ -81,6 +83,7 @@ __all__ = [
     "Interaction",
     "Link",
     "LossLevel",
+    "OnlineSolution",
     "Orbit",
     "Orthonormal",
     "Solution",
@@ -107,6 +110,7 @@ __all__ = [
     "link",
     "load",
     "nearest_index",
+    "online_sgd",
     "polynomial",
     "random_index_vectors",
     "random_order_parameters",

@@ -160,6 +160,16 @@ struct PointLink {
   const double* table;  // (panels, table_terms), in t on [-1, 1]; or null
 };
 
+// Student and teacher as functions of an input, for gradient descent on samples, MATH section 8.
+struct SampleModel {
+  Index n, k;
+  Index own, others;  // n and k, padded to 8
+  PointLink student, teacher;
+  const double* target_weights;  // (k,)
+  bool squared;                  // e = f* - f; otherwise e = f*
+  bool sphere;                   // steps are projected, and |w| = 1 after each
+};
+
 // What a step looks at beside its error.
 struct SquaredError {
   double first, second;  // largest estimates over their tolerances
@@ -217,12 +227,29 @@ struct KernelTable {
   // so many steps of RK4 of a small field, in place; `scratch`: that of all rows and 3 states
   void (*squared_rk4)(const SquaredField*, double* y, double step, Index steps, bool renormalize,
                       double* scratch);
-  // (16 groups,) normal numbers of a sample, each of its coordinates
-  void (*sample_normals)(const SampleKey*, SampleTag, std::uint64_t sample, Index groups,
-                         double* out);
+  // normal numbers [16 first, 16 (first + groups)) of a sample, each of its coordinates; and 16
+  // numbers in (0, 1)
+  void (*sample_normals)(const SampleKey*, SampleTag, std::uint64_t sample, Index first,
+                         Index groups, double* out);
+  void (*sample_uniforms)(const SampleKey*, SampleTag, std::uint64_t sample, double* out);
   // sigma and, unless null, sigma' of `count` points, a multiple of 8; all aligned
   void (*point_values)(const PointLink*, Index count, const double* x, double* value,
                        double* slope);
+  // One step on `samples` inputs X (samples, length), in parts; `length` is a multiple of 16.
+  Index (*sample_scratch)(const SampleModel*, Index samples);
+  // w_i . x_b over these coordinates: (samples, own); w by rows that lie `stride` apart
+  void (*sample_fields)(const SampleModel*, Index length, const double* w, Index stride,
+                        Index samples, const double* x, double* out, double* scratch);
+  // c_ib = rate a_i e_b sigma'(w_i . x_b), (n, samples), and sum_b c_ib w_i . x_b, zero without
+  // the sphere; layer (n,) or null: rate sum_b e_b sigma(w_i . x_b). Fields: (samples, own), and
+  // those of the index vectors, (samples, others).
+  void (*sample_pull)(const SampleModel*, Index samples, double rate, const double* a,
+                      const double* fields, const double* others, double* c, double* shrink,
+                      double* layer, double* scratch);
+  // w_i <- keep_i w_i + sum_b c_ib x_b over these coordinates; their squares are added up, (n,)
+  void (*sample_advance)(const SampleModel*, Index length, const double* keep, double* w,
+                         Index stride, Index samples, const double* c, const double* x,
+                         double* squares, double* scratch);
   double (*fma_peak)(double seconds);  // GF/s of a pure FMA loop on one thread
 };
 

@@ -161,4 +161,22 @@ inline void draw_normals(const std::uint32_t key[2], std::uint32_t tag, std::uin
   }
 }
 
+// 16 numbers in (0, 1) of a sample.
+inline void draw_uniforms(const std::uint32_t key[2], std::uint32_t tag, std::uint64_t sample,
+                          double* out) {
+  Counters counters;
+  counters.at[0] = lane_numbers();
+  counters.at[1] = spread(sample & 0xFFFFFFFFULL);
+  counters.at[2] = spread(sample >> 32);
+  counters.at[3] = spread(tag);
+  for (int i = 0; i < draw_parts; ++i, out += draw_lanes) {
+    Words one, two;
+    philox(counters, key, one, two);
+    const Draws x = uniforms(one), y = uniforms(two);
+    std::memcpy(out, &x, sizeof x);
+    std::memcpy(out + draw_counters, &y, sizeof y);
+    counters.at[0] += static_cast<std::uint64_t>(draw_lanes);
+  }
+}
+
 }  // namespace hermiteflow::HF_ISA

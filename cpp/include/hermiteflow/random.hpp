@@ -12,7 +12,7 @@ struct RandomKey {
 };
 
 // What a stream is for; keeps draws of different functions apart at the same seed.
-enum class StreamTag : std::uint64_t { overlaps = 1, weights = 2, index_vectors = 3 };
+enum class StreamTag : std::uint64_t { overlaps = 1, weights = 2, index_vectors = 3, samples = 4 };
 
 void philox4x64(const std::uint64_t counter[4], const std::uint64_t key[2], std::uint64_t out[4]);
 
@@ -31,6 +31,9 @@ class Stream {
   std::uint64_t block_[4];
   int used_ = 4;
 };
+
+// Chi-squared from a first proposal, normal and uniform, and from `more` where it is rejected.
+double chi_squared_from(double freedom, double normal, double uniform, Stream& more);
 
 double log_positive(double x);        // natural logarithm of a normal positive number
 double normal_quantile(double tail);  // x > 0 with P(X > x) = tail, 0 < tail <= 1/2

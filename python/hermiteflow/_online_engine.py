@@ -1,0 +1,176 @@
+"""Runs of online gradient descent: one call of the core, or several with a checkpoint between.
+
+Knows arrays, seeds and files; no flows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from ._checks import Array
+from ._files import whole
+
+Whole = NDArray[np.int64]
+Report = Callable[[int], object] | None
+
+#: Seconds between two checkpoints of a run.
+INTERVAL = 10.0
+_FORMAT = "hermiteflow online checkpoint 1"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is run: steps of a model, and what is watched.
+
+    Parameters
+    ----------
+    model : OnlineSpec
+        Links, targets and the kind of a step, for the core.
+    in_law : bool
+        In law, or in R^d.
+    steps, batch, rate
+        Steps in all, samples a step, learning rate.
+    key : (int, int)
+        Key of the random numbers.
+    levels : (L,)
+        Ascending levels of max_j |M_ij|.
+    enough : int
+        Levels after which a neuron has what it takes to stop; 0: none.
+    saves : (T,) int
+        Steps at which M and Q are kept.
+    """
+
+    model: _core.OnlineSpec
+    in_law: bool
+    steps: int
+    batch: int
+    rate: float
+    key: tuple[int, int]
+    levels: Array
+    enough: int
+    saves: Whole
+
+
+@dataclass
+class State:
+    """Where a run is. W = diag(scale) rows; all arrays change in place.
+
+    Parameters
+    ----------
+    rows : (n, stride)
+        `columns` of them in use, the first those of span(V).
+    scale : (n,)
+        Inverse norms of the rows, 1 where weights are free.
+    layer : (n padded to 8,)
+        a.
+    hits : (n, L)
+        Steps at which levels were met; `reached` (n,) of them.
+    trajectory, students, layers : (T, n, k), (T, n, n), (T, n)
+        What was kept at the first `saved` of the steps asked for.
+    """
+
+    rows: Array
+    columns: int
+    scale: Array
+    layer: Array
+    reached: Whole
+    hits: Array
+    trajectory: Array
+    students: Array
+    layers: Array
+    saved: int = 0
+    step: int = 0
+    status: int = 1  # t_end
+
+    ARRAYS = (
+        "rows", "scale", "layer", "reached", "hits", "trajectory", "students", "layers",
+    )  # fmt: skip
+    NUMBERS = ("columns", "saved", "step", "status")
+
+
+def run(
+    task: Task, state: State, *, threads: int, report: Report, file: Path | None, digest: str
+) -> None:
+    """Take all steps, in place; with a file, go on from it and write it again and again."""
+    if file is not None and file.exists():
+        restore(state, file, digest)
+    last, chunk = task.steps, task.steps if file is None else 256
+    while state.step < last and state.status == END:
+        begun, first = time.monotonic(), state.step
+        state.step, state.status, state.columns, state.saved = _core.online_sgd(
+            task.model, task.in_law, first, min(last, first + chunk), task.rate, task.batch,
+            task.key, task.levels, task.enough, task.saves, state.rows, state.columns, state.scale,
+            state.layer, state.reached, state.saved, state.hits, state.trajectory, state.students,
+            state.layers, threads, report,
+        )  # fmt: skip
+        if file is not None:
+            spent = max(time.monotonic() - begun, 1e-4)
+            chunk = int(np.clip(chunk * INTERVAL / spent, 1, 4 * chunk))
+            if spent > 0.2 * INTERVAL or state.step == last or state.status != END:
+                keep(state, file, digest)
+
+
+#: Statuses by number, as in `Status`.
+END = 1
+
+
+def keep(state: State, file: Path, digest: str) -> None:
+    """Write a checkpoint, which appears whole or not at all."""
+    numbers = {name: getattr(state, name) for name in State.NUMBERS}
+    about = json.dumps({"format": _FORMAT, "digest": digest, **numbers})
+    arrays = {name: getattr(state, name) for name in State.ARRAYS}
+    with whole(file) as part, part.open("wb") as out:
+        np.savez(out, about=np.array(about), **arrays)
+
+
+def restore(state: State, file: Path, digest: str) -> None:
+    """Read a checkpoint of the same run into the state.
+
+    Raises
+    ------
+    ValueError
+        If it is none, is damaged, or belongs to another run.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as data:
+            about = json.loads(str(data["about"]))
+            found = {name: data[name] for name in State.ARRAYS}
+        if about.get("format") != _FORMAT:
+            raise ValueError(f"its format is {about.get('format')!r}")
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"checkpoint must be a file that online_sgd wrote, or none, got {str(file)!r}: {error}"
+        ) from error
+    if about["digest"] != digest:
+        raise ValueError(
+            "checkpoint must belong to a run with the same arguments (steps apart), got that of "
+            f"another: {str(file)!r}"
+        )
+    for name, values in found.items():
+        mine = getattr(state, name)
+        if values.shape != mine.shape or values.dtype != mine.dtype:
+            raise ValueError(f"checkpoint is damaged: {name} has shape {values.shape}")
+        mine[...] = values
+    for name in State.NUMBERS:
+        setattr(state, name, int(about[name]))
+
+
+def digest_of(described: Any, arrays: dict[str, Any]) -> str:
+    """Return a digest of what a run was asked for."""
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {values.shape} {values.dtype.str}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,325 @@
+"""`online_sgd`: one-pass gradient descent on fresh samples, in R^d or exactly in law."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import _checks, _coordinates, _core
+from ._checks import Array
+from ._described import describe_flow, describe_option
+from ._memory import check_limit
+from ._online_engine import END, State, Task, Whole, digest_of, run
+from ._online_request import (
+    Flow,
+    Start,
+    found,
+    ladder,
+    layer_of,
+    make_start,
+    met,
+    sphere,
+    trained,
+    whole_steps,
+)
+from ._point_links import point_link
+from .events import Event
+from .flows import CorrelationFlow
+from .online_solution import OnlineSolution
+from .solution import SolveWarning, Status
+from .squared import SquaredFlow
+from .starts import Seed, stream_key
+
+METHODS = ("direct", "in_law", "marginal")
+Progress = bool | Callable[[int, int], object]
+
+
+def online_sgd(
+    flow: Flow,
+    *,
+    weights: ArrayLike | None = None,
+    overlaps: ArrayLike | None = None,
+    student_overlaps: ArrayLike | None = None,
+    d: int | None = None,
+    steps: int,
+    learning_rate: float,
+    batch: int = 1,
+    seed: Seed = None,
+    method: str | None = None,
+    events: Mapping[str, Event] | None = None,
+    save_at: ArrayLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    memory_limit: float | None = None,
+    progress: Progress = False,
+    n_threads: int | None = None,
+) -> OnlineSolution:
+    """Descend along gradients of fresh Gaussian samples: w_i <- normalise(w_i + eta u_i).
+
+    u_i is the mean over a batch of a_i e sigma'(w_i.x) (x - (w_i.x) w_i), e = f* for a
+    `CorrelationFlow` and f* - f for a `SquaredFlow`; its mean is minus the gradient of (2), or of
+    (9) with its factor 1/2. Free weights take w_i + eta a_i e sigma'(w_i.x) x, and a trained
+    second layer a_i + eta e sigma(w_i.x). So a step is eta units of the time of the flow.
+
+    Parameters
+    ----------
+    flow : CorrelationFlow or SquaredFlow
+        The loss.
+    weights : array_like (n, d)
+        Starts as weights; or
+    overlaps, student_overlaps : array_like (n, k), (n, n)
+        Starts as M and Q, with `d`. One neuron needs no Q, nor does "marginal".
+    d : int
+        Input dimension, with `overlaps`: at least that of the span of W and V, up to 1e18
+        (4e9 for "direct").
+    steps : int
+        Steps to take.
+    learning_rate : float
+        eta. Its scale is the user's: at eta d of order 1 noise and drift are of one size.
+    batch : int
+        Fresh samples a step.
+    seed : int, SeedSequence, Generator or None
+        None draws entropy, and logs it. The numbers of a step depend on seed and step alone.
+    method : {"direct", "in_law", "marginal"}
+        "direct", the default with `weights`: in R^d, n d numbers. "in_law", the default with
+        `overlaps`: the Markov chain of the Gram matrix of (W, V), exact in law, at a cost that
+        does not depend on d. "marginal" (CorrelationFlow, batch=1): each neuron sees samples of
+        its own, many in SIMD lanes. Each has the law that it has among others, but neurons that
+        share samples are dependent: what is said of several at once (coverage) needs "in_law".
+    events : mapping of str to HittingTime
+        What to watch for, counted in steps. A terminal one ends the run when each neuron has met
+        it; "marginal": ends that neuron.
+    save_at : array_like (T,) of int
+        Increasing steps after which M and Q are kept; 0 is the start.
+    checkpoint : path, optional
+        "direct" and "in_law": a file that keeps the state about every 10 s. If it exists, the run
+        goes on from there, to the same bits as an unbroken one; more `steps` continue a run that
+        has ended. Needs a seed.
+    memory_limit : float
+        Most bytes of state and result; half of the machine's by default.
+    progress : bool or callable
+        True shows a bar on stderr; a callable gets (steps done, steps) about every 0.1 s;
+        "marginal": (neurons done, n).
+    n_threads : int
+        Default: HERMITEFLOW_NUM_THREADS, else OpenMP's. Results do not depend on it.
+
+    Returns
+    -------
+    OnlineSolution
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad arguments, naming the argument, what was expected and what came.
+
+    Warns
+    -----
+    SolveWarning
+        If a step overflows: the state before it is returned, with status non_finite.
+
+    References
+    ----------
+    docs/finite_samples.
+
+    Examples
+    --------
+    >>> import hermiteflow as hf
+    >>> flow = hf.SquaredFlow(hf.Orthonormal(k=2), hf.hermite(3))
+    >>> M, Q = hf.random_order_parameters(flow.targets, n=2, d=10**9, seed=0)
+    >>> sol = hf.online_sgd(flow, overlaps=M, student_overlaps=Q, d=10**9, steps=1000,
+    ...                     learning_rate=1e-10, seed=1)
+    >>> sol.student_overlaps.shape, [hf.Status(s).name for s in sol.status]
+    ((2, 2), ['t_end', 't_end'])
+    """
+    if not isinstance(flow, CorrelationFlow | SquaredFlow):
+        raise TypeError(
+            f"flow must be a CorrelationFlow or a SquaredFlow, got {_checks.describe(flow)}"
+        )
+    if method is None:
+        method = "in_law" if weights is None else "direct"
+    method = _checks.choice(method, "method", METHODS)
+    steps = _checks.integer(steps, "steps", high=1 << 53)
+    rate = _checks.real(learning_rate, "learning_rate", low=0.0, open_low=True)
+    batch = _checks.integer(batch, "batch")
+    saves = whole_steps(save_at, steps)
+    levels, columns, enough = ladder(events)
+    threads = _checks.threads(n_threads)
+    if checkpoint is not None and (seed is None or method == "marginal"):
+        what = "a seed" if seed is None else "method 'direct' or 'in_law'"
+        raise ValueError(f"checkpoint needs {what}, got {seed if seed is None else method!r}")
+    if method == "marginal":
+        from ._marginal import run_marginal
+
+        raise NotImplementedError
+        out = run_marginal(
+            flow, M, d, steps=steps, rate=rate, key=stream_key(seed, "online_sgd"), levels=levels,
+            enough=enough, saves=saves, memory_limit=memory_limit, threads=threads,
+            report=_reporter(progress, M.shape[0], "neurons"),
+        )  # fmt: skip
+        Q, W, layer, students, layers = None, None, layer_of(flow, M.shape[0]), None, None
+        M, taken, status, hits, path = out
+    else:
+        start = make_start(flow, weights, overlaps, student_overlaps, d, method)
+        d = start.d
+        spec = _spec(flow, start.rows.shape[0], d)
+        state = _state(flow, start, spec, batch, method == "in_law", levels, saves, memory_limit)
+        task = Task(
+            spec, method == "in_law", steps, batch, rate, stream_key(seed, "online_sgd"), levels,
+            enough, saves,
+        )  # fmt: skip
+        file, digest = None, ""
+        if checkpoint is not None:
+            file, digest = _checkpoint(checkpoint), _digest(flow, task, start, method, events)
+        report = _reporter(progress, steps, "steps")
+        run(task, state, threads=threads, report=report, file=file, digest=digest)
+        n = start.rows.shape[0]
+        unit = sphere(flow)
+        rows = state.scale[:, None] * state.rows[:, : state.columns]
+        M, Q = _coordinates.order_parameters(flow.targets, rows, unit=unit)
+        W = start.frame.leave(rows) if method == "direct" and weights is not None else None
+        layer = state.layer[:n].copy()
+        students = state.students
+        layers = state.layers if trained(flow) else None
+        taken = np.full(n, state.step, dtype=np.int64)
+        status = np.full(n, state.status, dtype=np.int32)
+        hits, path = state.hits, state.trajectory
+    _warn(status, taken)
+    return OnlineSolution(
+        flow=flow,
+        method=method,
+        d=d,
+        learning_rate=rate,
+        batch=batch,
+        steps=taken,
+        overlaps=M,
+        student_overlaps=Q,
+        weights=W,
+        second_layer=layer,
+        saved=saves,
+        trajectory=path,
+        student_trajectory=students,
+        layer_trajectory=layers,
+        events=found(events, hits, columns),
+        status=status,
+        options={"steps": steps, "events": dict(events or {})},
+    )
+
+
+def _spec(flow: Flow, n: int, d: int) -> _core.OnlineSpec:
+    targets = flow.targets
+    teacher = point_link(flow.link)
+    return _core.OnlineSpec(
+        teacher if flow.student is None else point_link(flow.student),
+        teacher,
+        n,
+        flow.target_weights,
+        isinstance(flow, SquaredFlow),
+        sphere(flow),
+        trained(flow),
+        None if targets.structure == "identity" else np.ascontiguousarray(targets.factor),
+        float(d),
+    )
+
+
+def _state(
+    flow: Flow,
+    start: Start,
+    spec: _core.OnlineSpec,
+    batch: int,
+    in_law: bool,
+    levels: Array,
+    saves: Whole,
+    limit: float | None,
+) -> State:
+    """Return the state before the first step."""
+    n, r = start.rows.shape
+    k, columns, room = flow.targets.k, start.d, -(-start.d // 16) * 16
+    if in_law:
+        columns, room = r, max(_core.online_columns(spec, batch), -(-r // 16) * 16)
+    T, kept = saves.size, trained(flow)
+    sizes = {
+        "the weights, 16 n d" if not in_law else "the state, 16 n (n + k)": 16 * n * room,
+        "samples of a batch": 8 * batch * (min(room, 1 << 22) + 3 * n + k),
+        "save_at, 8 T n (n + k)": 8 * T * n * (n + k),
+    }
+    check_limit(limit, sizes)
+    rows = np.zeros((n, room))
+    rows[:, :r] = start.rows
+    layer = np.zeros(-(-n // 8) * 8)
+    layer[:n] = layer_of(flow, n)
+    M, Q = _coordinates.order_parameters(flow.targets, start.rows, unit=sphere(flow))
+    reached, hits = met(M, levels)
+    state = State(
+        rows=rows,
+        columns=columns,
+        scale=np.ones(n),
+        layer=layer,
+        reached=reached,
+        hits=hits,
+        trajectory=np.full((T, n, k), np.nan),
+        students=np.full((T, n, n), np.nan),
+        layers=np.full((T if kept else 0, n), np.nan),
+    )
+    if T and saves[0] == 0:
+        state.trajectory[0], state.students[0], state.saved = M, Q, 1
+        if kept:
+            state.layers[0] = layer[:n]
+    return state
+
+
+def _digest(
+    flow: Flow, task: Task, start: Start, method: str, events: Mapping[str, Event] | None
+) -> str:
+    described, arrays = describe_flow(flow)
+    asked = {
+        "flow": described,
+        "method": method,
+        "d": start.d,
+        "batch": task.batch,
+        "rate": task.rate,
+        "key": list(task.key),
+        "events": describe_option("events", dict(events or {})),
+        "isa": _core.build_info()["isa"],
+    }
+    values = {name: value[1] for name, value in arrays.items()}
+    return digest_of(asked, {**values, "start": start.rows, "saves": task.saves})
+
+
+def _checkpoint(path: str | os.PathLike[str]) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"checkpoint must be a path, got {_checks.describe(path)}")
+    file = Path(path)
+    if file.is_dir() or not file.resolve().parent.is_dir():
+        raise ValueError(f"checkpoint must name a file in a folder that exists, got {str(file)!r}")
+    return file
+
+
+def _reporter(progress: Progress, total: int, what: str) -> Any:
+    if callable(progress):
+        return lambda done: progress(done, total)
+    if not _checks.flag(progress, "progress"):
+        return None
+
+    def show(done: int) -> None:
+        share = 100.0 * done / total
+        print(f"\r{done} of {total} {what} ({share:.0f} %)", end="", file=sys.stderr)
+
+    return show
+
+
+def _warn(status: np.ndarray[Any, Any], taken: Whole) -> None:
+    bad = np.flatnonzero(status == int(Status.non_finite))
+    if bad.size:
+        first = int(bad[0])
+        warnings.warn(
+            f"{bad.size} of {status.size} neurons ended with non_finite, the first (neuron {first}) "
+            f"after step {int(taken[first])}: learning_rate is too large for this link",
+            SolveWarning,
+            stacklevel=3,
+        )
