@@ -64,5 +64,7 @@ extern "C" const hermiteflow::KernelTable HF_JOIN(hermiteflow_kernels_, HF_ISA) 
     hermiteflow::HF_ISA::sample_fields,
     hermiteflow::HF_ISA::sample_pull,
     hermiteflow::HF_ISA::sample_advance,
+    hermiteflow::HF_ISA::marginal_scratch,
+    hermiteflow::HF_ISA::marginal_neurons,
     hermiteflow::HF_ISA::fma_peak,
 };

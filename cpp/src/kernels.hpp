@@ -60,6 +60,10 @@ void sample_advance(const SampleModel* model, Index length, const double* keep, 
 void point_values(const PointLink* link, Index count, const double* x, double* value,
                   double* slope);
 
+Index marginal_scratch(const MarginalProblem* problem);
+void marginal_neurons(const MarginalProblem* problem, const MarginalResult* result,
+                      const Control* control, double* scratch, bool may_poll);
+
 double fma_peak(double seconds);
 
 }  // namespace hermiteflow::HF_ISA

@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike
 from . import _checks, _coordinates, _core
 from ._checks import Array
 from ._described import describe_flow, describe_option
+from ._marginal import marginal_start, run_marginal
 from ._memory import check_limit
-from ._online_engine import END, State, Task, Whole, digest_of, run
+from ._online_engine import State, Task, Whole, digest_of, run
 from ._online_request import (
     Flow,
     Start,
@@ -154,16 +155,14 @@ def online_sgd(
         what = "a seed" if seed is None else "method 'direct' or 'in_law'"
         raise ValueError(f"checkpoint needs {what}, got {seed if seed is None else method!r}")
     if method == "marginal":
-        from ._marginal import run_marginal
-
-        raise NotImplementedError
-        out = run_marginal(
-            flow, M, d, steps=steps, rate=rate, key=stream_key(seed, "online_sgd"), levels=levels,
-            enough=enough, saves=saves, memory_limit=memory_limit, threads=threads,
-            report=_reporter(progress, M.shape[0], "neurons"),
+        rows, d = marginal_start(flow, weights, overlaps, student_overlaps, d, batch)
+        n = rows.shape[0]
+        M, taken, status, hits, path = run_marginal(
+            flow, _spec(flow, n, d), rows, steps=steps, rate=rate,
+            key=stream_key(seed, "online_sgd"), levels=levels, enough=enough, saves=saves,
+            memory_limit=memory_limit, threads=threads, report=_reporter(progress, n, "neurons"),
         )  # fmt: skip
-        Q, W, layer, students, layers = None, None, layer_of(flow, M.shape[0]), None, None
-        M, taken, status, hits, path = out
+        Q, W, layer, students, layers = None, None, layer_of(flow, n), None, None
     else:
         start = make_start(flow, weights, overlaps, student_overlaps, d, method)
         d = start.d
@@ -318,8 +317,8 @@ def _warn(status: np.ndarray[Any, Any], taken: Whole) -> None:
     if bad.size:
         first = int(bad[0])
         warnings.warn(
-            f"{bad.size} of {status.size} neurons ended with non_finite, the first (neuron {first}) "
-            f"after step {int(taken[first])}: learning_rate is too large for this link",
+            f"{bad.size} of {status.size} neurons ended with non_finite, the first (neuron "
+            f"{first}) after step {int(taken[first])}: learning_rate is too large for this link",
             SolveWarning,
             stacklevel=3,
         )

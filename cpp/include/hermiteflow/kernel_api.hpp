@@ -170,6 +170,38 @@ struct SampleModel {
   bool sphere;                   // steps are projected, and |w| = 1 after each
 };
 
+// Online gradient descent of neurons with samples of their own, correlation loss.
+struct MarginalProblem {
+  Index n, k, rank;
+  const double* factor;  // L (k, rank), or null for G = I
+  PointLink student, teacher;
+  const double* target_weights;  // (k,)
+  const double* second_layer;    // (n,)
+  const double* start;           // (n, rank + 1): coordinates in span(V), and the length outside
+  const Index* reached;          // (n,): levels met at the start
+  double freedom;                // d - rank - 1
+  double rate;
+  Index steps;
+  SampleKey key;
+  Index n_levels;
+  const double* levels;
+  Index enough;  // levels after which a neuron stops; 0: never
+  Index n_saves;
+  const Index* saves;
+  const void* context;
+  // chi squared of `freedom` from a proposal that is not surely accepted
+  double (*chi_squared)(const MarginalProblem*, Index neuron, Index step, double normal,
+                        double uniform);
+};
+
+struct MarginalResult {
+  double* overlaps;      // (n, k)
+  std::int32_t* status;  // (n,)
+  Index* steps;          // (n,)
+  double* hits;          // (n, n_levels)
+  double* trajectory;    // (n_saves, n, k)
+};
+
 // What a step looks at beside its error.
 struct SquaredError {
   double first, second;  // largest estimates over their tolerances
@@ -250,6 +282,9 @@ struct KernelTable {
   void (*sample_advance)(const SampleModel*, Index length, const double* keep, double* w,
                          Index stride, Index samples, const double* c, const double* x,
                          double* squares, double* scratch);
+  Index (*marginal_scratch)(const MarginalProblem*);
+  void (*marginal_neurons)(const MarginalProblem*, const MarginalResult*, const Control*,
+                           double* scratch, bool may_poll);
   double (*fma_peak)(double seconds);  // GF/s of a pure FMA loop on one thread
 };
 
