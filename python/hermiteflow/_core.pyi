@@ -29,6 +29,38 @@ class FlowSpec:
         target_weights: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     ) -> None: ...
 
+class PointSpec:
+    """
+    A link as a function of a point.
+    """
+    def __init__(
+        self,
+        series: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        slope_series: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        up: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        down: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        factors: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        reach: typing.SupportsFloat | typing.SupportsIndex,
+        table: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    ) -> None: ...
+
+class OnlineSpec:
+    """
+    What online gradient descent is run on.
+    """
+    def __init__(
+        self,
+        student: typing.Any,
+        teacher: typing.Any,
+        n: typing.SupportsInt | typing.SupportsIndex,
+        target_weights: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        squared: bool,
+        sphere: bool,
+        trained: bool,
+        factor: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+        d: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> None: ...
+
 class SquaredSpec:
     def __init__(
         self,
@@ -139,6 +171,63 @@ def normal_quantile(tail: typing.SupportsFloat | typing.SupportsIndex) -> float:
     x > 0 with P(X > x) = tail for a standard normal X.
     """
 
+def online_columns(spec: OnlineSpec, batch: typing.SupportsInt | typing.SupportsIndex) -> int:
+    """
+    Columns of a state in law.
+    """
+
+def online_marginal(
+    spec: OnlineSpec,
+    steps: typing.SupportsInt | typing.SupportsIndex,
+    rate: typing.SupportsFloat | typing.SupportsIndex,
+    key: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"
+    ],
+    levels: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    enough: typing.SupportsInt | typing.SupportsIndex,
+    saves: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    start: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    reached: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    hits: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    path: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+    progress: typing.Any,
+) -> tuple[typing.Any, ...]:
+    """
+    Neurons with samples of their own: (overlaps, steps, status).
+    """
+
+def online_sgd(
+    spec: OnlineSpec,
+    in_law: bool,
+    first: typing.SupportsInt | typing.SupportsIndex,
+    last: typing.SupportsInt | typing.SupportsIndex,
+    rate: typing.SupportsFloat | typing.SupportsIndex,
+    batch: typing.SupportsInt | typing.SupportsIndex,
+    key: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"
+    ],
+    levels: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    enough: typing.SupportsInt | typing.SupportsIndex,
+    saves: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    rows: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    columns: typing.SupportsInt | typing.SupportsIndex,
+    scale: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    reached: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    saved: typing.SupportsInt | typing.SupportsIndex,
+    hits: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    overlaps: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    students: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    layers: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+    progress: typing.Any,
+) -> tuple[typing.Any, ...]:
+    """
+    Steps first + 1 .. last, in place: (step, status, columns, saved).
+    """
+
 def philox(
     counter: typing.Annotated[
         collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"
@@ -151,6 +240,13 @@ def philox(
     One block of Philox-4x64-10.
     """
 
+def point_values(
+    link: PointSpec, x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]
+) -> tuple[typing.Any, ...]:
+    """
+    sigma and sigma' of points (N,).
+    """
+
 def project_weights(
     w: numpy.typing.NDArray[numpy.float64],
     v: numpy.typing.NDArray[numpy.float64],
@@ -158,6 +254,18 @@ def project_weights(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     W V^T (n, k).
+    """
+
+def sample_normals(
+    key: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"
+    ],
+    tag: typing.SupportsInt | typing.SupportsIndex,
+    sample: typing.SupportsInt | typing.SupportsIndex,
+    groups: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Normal numbers (16 groups,) of a sample.
     """
 
 def select_isa(name: str) -> bool:
