@@ -26,6 +26,8 @@ Report = Callable[[int], object] | None
 
 #: Seconds between two checkpoints of a run.
 INTERVAL = 10.0
+#: `Status.t_end` by its number: the run may go on.
+END = 1
 _FORMAT = "hermiteflow online checkpoint 1"
 
 
@@ -91,7 +93,7 @@ class State:
     layers: Array
     saved: int = 0
     step: int = 0
-    status: int = 1  # t_end
+    status: int = END
 
     ARRAYS = (
         "rows", "scale", "layer", "reached", "hits", "trajectory", "students", "layers",
@@ -105,6 +107,10 @@ def run(
     """Take all steps, in place; with a file, go on from it and write it again and again."""
     if file is not None and file.exists():
         restore(state, file, digest)
+        if state.step > task.steps:
+            raise ValueError(
+                f"steps must be at least {state.step}, where the checkpoint is, got {task.steps}"
+            )
     last, chunk = task.steps, task.steps if file is None else 256
     while state.step < last and state.status == END:
         begun, first = time.monotonic(), state.step
@@ -119,10 +125,6 @@ def run(
             chunk = int(np.clip(chunk * INTERVAL / spent, 1, 4 * chunk))
             if spent > 0.2 * INTERVAL or state.step == last or state.status != END:
                 keep(state, file, digest)
-
-
-#: Statuses by number, as in `Status`.
-END = 1
 
 
 def keep(state: State, file: Path, digest: str) -> None:
@@ -143,7 +145,7 @@ def restore(state: State, file: Path, digest: str) -> None:
         If it is none, is damaged, or belongs to another run.
     """
     try:
-        with np.load(file, allow_pickle=False) as data:
+        with file.open("rb") as raw, np.load(raw, allow_pickle=False) as data:
             about = json.loads(str(data["about"]))
             found = {name: data[name] for name in State.ARRAYS}
         if about.get("format") != _FORMAT:

@@ -66,7 +66,7 @@ class OnlineSolution(Shown):
     >>> flow = hf.CorrelationFlow(hf.Orthonormal(k=1), hf.hermite(3))
     >>> sol = hf.online_sgd(flow, overlaps=[[0.5]], student_overlaps=[[1.0]], d=100,
     ...                     steps=2000, learning_rate=1e-3, seed=0)
-    >>> sol.time_unit * sol.steps
+    >>> sol.learning_rate * sol.steps  # in the time of the flow
     array([2.])
     """
 
@@ -89,14 +89,9 @@ class OnlineSolution(Shown):
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def time_unit(self) -> float:
-        """Time of the flow that goes by in a step: the learning rate."""
-        return self.learning_rate
-
-    @property
     def times(self) -> Array:
         """Times of the flow that belong to `saved`, shape (T,)."""
-        return self.learning_rate * self.saved
+        return np.array(self.learning_rate * self.saved, dtype=np.float64)
 
     @cached_property
     def losses(self) -> Array:
@@ -106,9 +101,9 @@ class OnlineSolution(Shown):
         """
         flow = self.flow
         if isinstance(flow, CorrelationFlow):
-            layer = self.second_layer
-            each = flow.interaction(self.trajectory) @ flow.target_weights
-            return np.asarray(-each @ layer)
+            each: Array = flow.interaction(self.trajectory) @ flow.target_weights
+            loss: Array = -(each @ self.second_layer)
+            return loss
         assert self.student_trajectory is not None
         layers = self.layer_trajectory
         out = np.full(self.saved.size, np.nan)
