@@ -12,7 +12,7 @@ from scipy.integrate import solve_ivp
 
 import hermiteflow as hf
 
-from . import machine, squared
+from . import machine, online, squared
 from .measure import Contest, Side, timed
 from .peers import (
     numpy_full,
@@ -371,5 +371,8 @@ CASES = {
         Case("squared-8", partial(squared.rates, n=8), 5.0),
         Case("squared-32", partial(squared.rates, n=32), 3.0),
         Case("squared-numpy", partial(squared.rates, n=8, peer="numpy"), 0.0),
+        Case("online-numba", partial(online.direct, peer="numba"), 2.0),
+        Case("online-torch", partial(online.direct, peer="torch"), 20.0),
+        Case("online-law", online.in_law, 0.0),
     )
 }

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import _checks, _dataset, _squared_dataset
+from . import _checks, _dataset, _online_dataset, _squared_dataset
 from ._dataset import FORMAT, VERSION
 from ._files import whole
+from .online_solution import OnlineSolution
 from .solution import Solution
 from .squared_solution import SquaredSolution
 
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "save"]
 
+AnySolution = Solution | SquaredSolution | OnlineSolution
+
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _NEEDED = ("xarray", "h5netcdf", "h5py")
 
 
-def save(solution: Solution | SquaredSolution, path: str | os.PathLike[str]) -> Path:
+def save(solution: AnySolution, path: str | os.PathLike[str]) -> Path:
     """Write a solution to a file; see `Solution.save`."""
     _checks.modules("save", _NEEDED)
     given = _path(path)
@@ -42,7 +45,7 @@ def save(solution: Solution | SquaredSolution, path: str | os.PathLike[str]) -> 
     return given
 
 
-def load(path: str | os.PathLike[str]) -> Solution | SquaredSolution:
+def load(path: str | os.PathLike[str]) -> AnySolution:
     """Read a solution that `Solution.save` wrote, equal to the one that was saved.
 
     Nothing in the file is executed. A link that was made from a callable comes back as its
@@ -55,7 +58,7 @@ def load(path: str | os.PathLike[str]) -> Solution | SquaredSolution:
 
     Returns
     -------
-    Solution or SquaredSolution
+    Solution, SquaredSolution or OnlineSolution
 
     Raises
     ------
@@ -93,6 +96,8 @@ def load(path: str | os.PathLike[str]) -> Solution | SquaredSolution:
             if found == (FORMAT, VERSION):
                 if ds.attrs.get("checksum") != _checksum(ds.load()):
                     raise ValueError("its checksum does not fit")
+                if json.loads(ds.attrs["run"]).get("kind") == _online_dataset.KIND:
+                    return _online_dataset.from_dataset(ds)
                 if json.loads(ds.attrs["flow"])["type"] == "SquaredFlow":
                     return _squared_dataset.from_dataset(ds)
                 return _dataset.from_dataset(ds)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from .flows import CorrelationFlow
 from .solution import Status, same_field
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from .squared import SquaredFlow
 
 
@@ -111,6 +115,28 @@ class OnlineSolution(Shown):
             if np.isfinite(M).all():
                 out[i] = flow.loss_of(M, Q, self.second_layer if layers is None else layers[i])
         return out
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return the run with named dimensions, units, flow and options, as one Dataset.
+
+        Dimensions: neuron, other_neuron, index_vector, step (of the trajectory), coordinate (of the
+        weights) and level_NAME for each event NAME with several levels. Needs the extra
+        `reproduce`.
+
+        Raises
+        ------
+        ImportError
+            Without xarray, naming what to install.
+        """
+        from ._online_dataset import to_dataset
+
+        return to_dataset(self)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the run, its flow included, to a netCDF file, as `Solution.save` does."""
+        from .archive import save
+
+        return save(self, path)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is computed again."""

@@ -276,6 +276,34 @@ def test_solutions_are_values() -> None:
     assert "OnlineSolution" in sol._repr_html_()
 
 
+@pytest.mark.parametrize("name", ["in_law", "direct", "marginal", "trained", "plain"])
+def test_solutions_come_back_from_files(name: str, tmp_path: Path) -> None:
+    events = {"up, or down": hf.HittingTime([0.3, 0.9]), "up  or down": hf.HittingTime(0.1)}
+    keywords: dict[str, Any] = {**RUN, "save_at": [0, 10], "events": events}
+    if name == "direct":
+        V = np.linalg.qr(np.random.default_rng(0).standard_normal((20, 2)))[0].T
+        flow = hf.CorrelationFlow(hf.IndexVectors(V), hf.link("erf"), second_layer=[1.0, 2.0, 3.0])
+        sol = hf.online_sgd(flow, weights=hf.random_weights(n=3, d=20, seed=0), **keywords)
+    elif name == "marginal":
+        m = hf.random_overlaps(CUBE.targets, n=5, d=50, seed=1)
+        sol = hf.online_sgd(CUBE, overlaps=m, d=50, method="marginal", **keywords)
+    elif name == "trained":
+        trained = hf.SquaredFlow(hf.Orthonormal(k=2), hf.hermite(3), train_second_layer=True)
+        sol = hf.online_sgd(trained, **parameters(), **keywords)
+    elif name == "plain":
+        sol = hf.online_sgd(SQUARED, **parameters(), **RUN)
+    else:
+        sol = hf.online_sgd(SQUARED, **parameters(), **keywords)
+    again = hf.load(sol.save(tmp_path / "run.nc"))
+    assert again == sol
+    assert isinstance(again, hf.OnlineSolution)
+    ds = sol.to_xarray()
+    assert ds["overlaps"].dims == ("neuron", "index_vector")
+    if name != "plain":
+        assert ds["trajectory"].dims == ("step", "neuron", "index_vector")
+        np.testing.assert_array_equal(ds["step"], [0, 10])
+
+
 # ------------------------------------------------------------------ bad input
 
 
