@@ -9,7 +9,7 @@
 
 #include "hermiteflow/controller.hpp"
 #include "hermiteflow/event.hpp"
-#include "hermiteflow/squared_evaluator.hpp"
+#include "hermiteflow/squared_ratio.hpp"
 #include "hermiteflow/squared_segment.hpp"
 #include "hermiteflow/tableau.hpp"
 
@@ -24,7 +24,7 @@ class Run {
       Watch& watch)
       : e_(evaluator), o_(options), out_(result), watch_(watch), n_(e_.field.n), k_(e_.field.k),
         reached_(static_cast<std::size_t>(n_), 0), speed2_(static_cast<std::size_t>(2 * n_)),
-        controller_{T::adaptive ? 1.0 / (T::error_order + 1.0) : 1.0} {
+        forces_(n_), controller_{T::adaptive ? 1.0 / (T::error_order + 1.0) : 1.0} {
     y_ = e_.state();
     z_ = e_.state();
     point_ = e_.state();
@@ -50,6 +50,7 @@ class Run {
   Index n_, k_;
   std::vector<Index> reached_;  // how many levels each neuron has met
   std::vector<double> speed2_;
+  SquaredForces forces_;
   squared::Controller controller_;
   Scratch y_, z_, point_, k_of_[T::dense_stages];
   double* k_at_[T::dense_stages];
@@ -74,6 +75,8 @@ class Run {
     }
     return most;
   }
+
+  void feel() { forces_.follow(speed2_.data() + n_); }
 
   // ---- a step ------------------------------------------------------------------------------
   bool stage(const double* weights, int count, double* to) {
@@ -103,25 +106,6 @@ class Run {
            (T::adaptive || o_.renormalize);
   }
 
-  // The error over the tolerance; NaN where the new state is not finite.
-  double ratio() {
-    double e[T::stages], e3[T::stages];
-    for (int j = 0; j < T::stages; ++j) {
-      e[j] = h_ * T::e[j];
-      e3[j] = h_ * T::e3[j];
-    }
-    const SquaredError error = e_.error(T::stages, e, T::has_second_error ? e3 : nullptr, k_at_,
-                                        y_.get(), z_.get(), o_.times.rtol, o_.times.atol);
-    if constexpr (!T::adaptive) return error.sound;
-    double found = error.first;
-    if constexpr (T::has_second_error) {
-      const double both = std::sqrt(found * found + 0.01 * error.second * error.second);
-      found = both > 0.0 ? found * found / both : 0.0;
-    }
-    if constexpr (T::adaptive) found *= T::share;
-    return found + error.sound;
-  }
-
   // The state within the last step.
   const double* dense(double theta) {
     if (theta <= 0.0) return y_.get();
@@ -147,6 +131,7 @@ class Run {
     bool first = true, fresh = true;  // is the rate at the start of the step there?
     if (!e_.rates(y_.get(), k_at_[0], speed2_.data())) return Status::interrupted;
     speed_before_ = fastest2();
+    feel();
     if (!(speed_before_ - speed_before_ == 0.0)) return Status::non_finite;
     if (watches_loss()) loss_before_ = e_.loss(y_.get());
     if (greet()) return converged_ && o_.tol_terminal ? Status::converged : Status::event;
@@ -171,7 +156,7 @@ class Run {
       h_ = last ? o_.times.t_end - t : wanted;
       dense_ready_ = false;
       if (!attempt()) return Status::interrupted;
-      const double error = ratio();
+      const double error = error_ratio<T>(e_, o_.times, h_, k_at_, y_.get(), z_.get(), forces_);
       const bool finite = error - error == 0.0;
       if constexpr (!T::adaptive) {
         if (!finite) return Status::non_finite;
@@ -179,8 +164,7 @@ class Run {
         if (!finite || error > 1.0) {
           ++out_.rejected;
           wanted = h_ * (finite ? controller_.factor(error, previous, false) : 0.1);
-          if (!(t + 1e-3 * wanted > t) || wanted < 1e-14 * unit())
-            return finite ? Status::step_too_small : Status::non_finite;
+          if (!(t + 1e-3 * wanted > t)) return finite ? Status::step_too_small : Status::non_finite;
           continue;
         }
         double factor = controller_.factor(error, previous, true);
@@ -207,6 +191,7 @@ class Run {
       std::swap(k_at_[0], k_at_[T::stages - 1]);
       loss_before_ = loss_;
       speed_before_ = speed_;
+      feel();
     }
     return Status::t_end;
   }
@@ -222,16 +207,9 @@ class Run {
         {left, most, steps < 1.0 ? Index{0} : static_cast<Index>(std::min(steps, 1e9))});
   }
 
-  // The time in which the state moves by about its own size.
-  double unit() const {
-    double size = 0.0, rate = 0.0;
-    for (Index i = 0; i < e_.layout.size(); ++i) {
-      size = std::max(size, std::fabs(y_[static_cast<std::size_t>(i)]));
-      rate = std::max(rate, std::fabs(k_at_[0][i]));
-    }
-    return rate > 0.0 ? size / rate : 1.0;
+  double first_step() const {
+    return controller_.first_step(o_.times.rtol) * e_.unit(y_.get(), k_at_[0]);
   }
-  double first_step() const { return controller_.first_step(o_.times.rtol) * unit(); }
 
   // ---- events ------------------------------------------------------------------------------
   // What already holds at t = 0. True: the run ends there.

@@ -82,6 +82,41 @@ class SquaredEvaluator {
     return kernel_.squared_error(0, layout.size(), count, e, e3, rates, y, z, rtol, atol);
   }
 
+  // As `error`, but each row may also be off by `noise`, a step times roundings, times its force,
+  // |F| (n,): smaller estimates say nothing, and at rest nothing else is left.
+  SquaredError error_beside_rounding(Index count, const double* e, const double* e3,
+                                     const double* const* rates, const double* y, const double* z,
+                                     double rtol, double atol, double noise, const double* force) {
+    const Index n = field.n, width = field.width;
+    const double most = *std::max_element(force, force + n);
+    SquaredError out{0.0, 0.0, 0.0};
+    const auto add = [&](Index begin, Index end, double size) {
+      const SquaredError part =
+          kernel_.squared_error(begin, end, count, e, e3, rates, y, z, rtol, atol + noise * size);
+      out = {std::max(out.first, part.first), std::max(out.second, part.second),
+             out.sound + part.sound};
+    };
+    // dQ_il has the forces of both; M may share a register with Q
+    const bool whole = field.form == SquaredForm::order_parameters;
+    const Index own = !whole ? width : field.first % squared_lanes == 0 ? field.first : 0;
+    for (Index i = 0; i < n; ++i) {
+      add(i * width, i * width + own, force[i]);
+      add(i * width + own, (i + 1) * width, most);
+    }
+    if (layout.trained()) add(n * width, layout.size(), most);
+    return out;
+  }
+
+  // The time in which the state moves by about its own size, or leaves the origin.
+  double unit(const double* y, const double* rate) const {
+    double size = 0.0, pace = 0.0;
+    for (Index i = 0; i < layout.size(); ++i) {
+      size = std::max(size, std::fabs(y[i]));
+      pace = std::max(pace, std::fabs(rate[i]));
+    }
+    return pace > 0.0 ? (size > 0.0 ? size : 1.0) / pace : 1.0;
+  }
+
   void rk4(double* y, double step, Index steps, bool renormalize) {
     kernel_.squared_rk4(&field, y, step, steps, renormalize, scratch(0));
     evaluations += 4 * steps;
