@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -253,6 +254,15 @@ def test_what_cannot_be_drawn(beyond: xr.Dataset) -> None:
 # ------------------------------------------------------------------ input
 
 
+def test_sizes_are_rounded_up_once() -> None:
+    """2.2 * 25 is 55 and a rounding: 55 neurons, not 56."""
+    assert math.ceil(2.2 * 25) == 56
+    config = hf.experiments.PhaseDiagramConfig(ratios=(1.0, 1.01, 1.5, 2.2))
+    assert config.sizes(25) == [25, 26, 38, 55]
+    factors = hf.experiments.CoverageConfig(factors=(2.2, 1.01))
+    assert factors.sizes(25)[1] == [55, 26]
+
+
 @pytest.mark.parametrize(
     ("fields", "error", "words"),
     [
@@ -265,6 +275,8 @@ def test_what_cannot_be_drawn(beyond: xr.Dataset) -> None:
         ({"k": (2,)}, ValueError, "k must be at least 3"),
         ({"batches": 0}, ValueError, "batches must be positive"),
         ({"d": 5.0}, ValueError, "d must be above k = 5, got 5.0"),
+        ({"d": 100.5}, ValueError, "d must be an integer of at most 1e18, got 100.5"),
+        ({"d": 1e19}, ValueError, "d must be an integer of at most 1e18"),
         ({"balance": float("nan")}, ValueError, "balance must be a number"),
         ({"level": 1.0}, ValueError, r"level must lie in \(0, 1\)"),
         ({"horizon": float("inf")}, ValueError, "horizon must be a number"),

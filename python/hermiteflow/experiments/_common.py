@@ -206,6 +206,11 @@ def is_even(link: Link) -> bool:
     return bool(np.all(np.abs(link.significant()[1::2]) <= 1e-12 * link.norm))
 
 
+def neurons_of(ratio: float, k: int) -> int:
+    """Return n = ratio k, rounded up; what rounding adds to an integer (2.2 * 25) is no neuron."""
+    return math.ceil(ratio * k * (1.0 - 1e-12))
+
+
 def time_scale(link: Link, d: float) -> float:
     """Return the scale of the search time, ``d^(p*/2 - 1)``, at least 1."""
     power: float = max(0.0, link.information_exponent / 2.0 - 1.0)

@@ -25,6 +25,7 @@ from ._common import (
     is_even,
     link_label,
     make_config,
+    neurons_of,
     require,
     silent,
     stream,
@@ -95,7 +96,7 @@ class CoverageConfig:
         unit = k * math.log(k)
         return (
             [math.ceil(ratio * unit) for ratio in self.ratios],
-            [math.ceil(factor * k) for factor in self.factors],
+            [neurons_of(factor, k) for factor in self.factors],
         )
 
     def n_max(self, k: int) -> int:

@@ -26,6 +26,7 @@ from ._common import (
     is_even,
     link_label,
     make_config,
+    neurons_of,
     require,
     silent,
     stream,
@@ -129,6 +130,8 @@ class PhaseDiagramConfig:
         require(distinct, "losses", "name each loss once", self.losses)
         require(self.batches >= 1, "batches", "be positive", self.batches)
         require(self.d > max(self.k), "d", f"be above k = {max(self.k)}", self.d)
+        whole = self.d.is_integer() and self.d <= 1e18
+        require(whole, "d", "be an integer of at most 1e18", self.d)
         require(math.isfinite(self.balance), "balance", "be finite", self.balance)
         require(0.0 < self.level < 1.0, "level", "lie in (0, 1)", self.level)
         require(0.0 < self.horizon < math.inf, "horizon", "be positive", self.horizon)
@@ -146,7 +149,7 @@ class PhaseDiagramConfig:
 
     def sizes(self, k: int) -> list[int]:
         """Network sizes n for every ratio."""
-        return [math.ceil(ratio * k) for ratio in self.ratios]
+        return [neurons_of(ratio, k) for ratio in self.ratios]
 
     @property
     def points(self) -> int:
@@ -251,7 +254,7 @@ def _point(
     del shared
     place = [float(x) for x in config.positions].index(position)
     targets = hf.Equiangular(k=k, beta=betas[link_label(link)][config.k.index(k)][place])
-    n = math.ceil(ratio * k)
+    n = neurons_of(ratio, k)
     starts = [
         hf.random_order_parameters(targets, n=n, d=int(config.d), seed=stream(seed, batch))
         for batch in range(config.batches)
