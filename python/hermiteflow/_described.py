@@ -139,7 +139,7 @@ def _describe_link(link: Link) -> dict[str, Any]:
                 "name": part.name,
                 "factor": factor,
                 "series": list(part.series),
-                "beyond": list(part.beyond),
+                "beyond": [_number(x) for x in part.beyond],
             }
             for part, factor in link.parts
         ],
@@ -158,7 +158,8 @@ def _read_part(described: Mapping[str, Any]) -> Activation:
     if "series" not in described:
         return named(_checks.choice(described["name"], "name", NAMES))
     series = _checks.array(described["series"], "series", ("degree + 1",))
-    even, odd = (_checks.real(x, "beyond", low=0.0, infinite=True) for x in described["beyond"])
+    bounds = (math.inf if x == "inf" else x for x in described["beyond"])
+    even, odd = (_checks.real(x, "beyond", low=0.0, infinite=True) for x in bounds)
     return Activation(str(described["name"]), tuple(series.tolist()), (even, odd))
 
 
@@ -169,11 +170,15 @@ def describe_option(key: str, value: Any) -> Any:
     """Return what JSON can hold of an option."""
     if key == "events":
         return {name: _describe_event(event) for name, event in value.items()}
-    if isinstance(value, float) and math.isinf(value):
-        return "inf"  # JSON has no infinity
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, float):
+        return _number(value)
+    if value is None or isinstance(value, bool | int | str):
         return value
     raise TypeError(f"options[{key!r}] must be a number, text or None, got {type(value).__name__}")
+
+
+def _number(value: float) -> float | str:
+    return "inf" if math.isinf(value) else value  # JSON has no infinity
 
 
 def _describe_event(event: Event) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
@@ -239,4 +240,6 @@ def same_field(left: Any, right: Any) -> bool:
         if left.keys() != right.keys():
             return False
         return all(same_field(left[name], right[name]) for name in left)
+    if isinstance(left, float) and isinstance(right, float) and math.isnan(left):
+        return math.isnan(right)
     return type(left) is type(right) and bool(left == right)

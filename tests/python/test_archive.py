@@ -113,6 +113,17 @@ def test_a_truncated_series_keeps_its_remainder(tmp_path: Path) -> None:
     the_same(again, sol)
 
 
+def test_a_jump_returns(tmp_path: Path) -> None:
+    """The remainder of its psi' has no bound, and JSON no infinity."""
+    jump = hf.link(lambda x: np.where(x > 1.0, 1.0, 0.0))
+    assert np.inf in jump.parts[0][0].beyond
+    flow = hf.CorrelationFlow(TARGETS["orthonormal"], jump, student=hf.hermite(2))
+    sol = make(TARGETS["orthonormal"], flow=flow, t_end=5.0)
+    again = hf.load(sol.save(tmp_path / "run.nc"))
+    the_same(again, sol)
+    assert again.flow.link.parts[0][0].beyond == jump.parts[0][0].beyond
+
+
 def test_a_long_series_fits(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     link = hf.hermite({p: float(c) for p, c in enumerate(rng.normal(size=8001)) if p > 2})
