@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,9 +70,7 @@ class Hessian:
         )
 
 
-def distinct(
-    values: Array, counts: NDArray[np.int64], scale: float
-) -> tuple[tuple[float, int], ...]:
+def distinct(values: Array, counts: NDArray[Any], scale: float) -> tuple[tuple[float, int], ...]:
     """Join eigenvalues that rounding alone tells apart: ascending values and multiplicities."""
     order = np.argsort(values)[counts[np.argsort(values)] > 0]
     if order.size == 0:
@@ -79,7 +78,10 @@ def distinct(
     sorted_values = values[order]
     gaps = np.flatnonzero(np.diff(sorted_values) > 10 * ZERO * scale) + 1
     return tuple(
-        (float(np.average(values[group], weights=counts[group])), int(counts[group].sum()))
+        (
+            float(np.average(values[group], weights=counts[group].astype(float))),
+            int(counts[group].sum()),
+        )
         for group in np.split(order, gaps)
     )
 

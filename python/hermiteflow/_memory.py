@@ -45,6 +45,16 @@ def check_limit(limit: float | None, parts: dict[str, int]) -> None:
         )
 
 
+def check_square(n: int, name: str, copies: int = 3) -> None:
+    """Raise ValueError unless so many arrays (n, n) fit in half of the memory."""
+    size, allowed = 8 * copies * n * n, default_limit()
+    if size > allowed:
+        raise ValueError(
+            f"{name} must have few enough neurons for {copies} arrays (n, n), 8 n^2 bytes each, in "
+            f"half of this machine's memory, {allowed} bytes, got n = {n}, which takes {size} bytes"
+        )
+
+
 def result_bytes(
     n: int, k: int, *, d: int, saved: int, levels: int, events: int, frame: bool
 ) -> dict[str, int]:

@@ -12,7 +12,13 @@ from .links import Link
 
 
 def check_order_parameters(
-    M: ArrayLike, Q: ArrayLike, k: int, *, unit: bool, positive: bool
+    M: ArrayLike,
+    Q: ArrayLike,
+    k: int,
+    *,
+    unit: bool,
+    positive: bool,
+    names: tuple[str, str] = ("M", "Q"),
 ) -> tuple[Array, Array]:
     """Return M (n, k) and Q (n, n), which must be inner products of vectors.
 
@@ -26,32 +32,38 @@ def check_order_parameters(
         Whether neurons must have unit norm.
     positive : bool
         Whether they must have a norm above 0, where `unit` is False.
+    names : (str, str)
+        What the caller's user calls M and Q.
     """
-    overlaps = _checks.array(M, "M", ("n", k))
+    overlaps = _checks.array(M, names[0], ("n", k))
     n = overlaps.shape[0]
-    students = _checks.array(Q, "Q", (n, n))
+    students = _checks.array(Q, names[1], (n, n))
     norms = np.diag(students)
     if unit:
         worst = int(np.argmax(np.abs(norms - 1.0)))
         if abs(norms[worst] - 1.0) > _checks.UNIT_TOLERANCE:
             raise ValueError(
-                f"Q must have a unit diagonal (within {_checks.UNIT_TOLERANCE:g}), got "
+                f"{names[1]} must have a unit diagonal (within {_checks.UNIT_TOLERANCE:g}), got "
                 f"{norms[worst]:.9g} at {worst}"
             )
     worst = int(np.argmin(norms))
     if norms[worst] < 0.0 or (positive and norms[worst] == 0.0):
         least = "positive" if positive else "non-negative"
         raise ValueError(
-            f"Q must have a {least} diagonal, the squared norms of the weights, got "
+            f"{names[1]} must have a {least} diagonal, the squared norms of the weights, got "
             f"{norms[worst]:.9g} at {worst}"
         )
     size = max(1.0, float(np.max(norms)))
     if np.max(np.abs(students - students.T)) > 1e-9 * size:
-        raise ValueError("Q must be symmetric, got entries that differ from their transpose")
+        i, j = np.unravel_index(np.argmax(np.abs(students - students.T)), students.shape)
+        raise ValueError(
+            f"{names[1]} must be symmetric, got {students[i, j]:.9g} at {(int(i), int(j))} and "
+            f"{students[j, i]:.9g} at {(int(j), int(i))}"
+        )
     roots = np.sqrt(norms)
     for name, values, bound in (
-        ("M", overlaps, roots[:, None]),
-        ("Q", students, roots[:, None] * roots),
+        (names[0], overlaps, roots[:, None]),
+        (names[1], students, roots[:, None] * roots),
     ):
         over = np.abs(values) - bound
         where = tuple(int(i) for i in np.unravel_index(np.argmax(over), over.shape))

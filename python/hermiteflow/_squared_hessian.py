@@ -49,10 +49,11 @@ class SquaredHessian:
     scale: float
 
     @property
-    def _counted(self) -> tuple[Array, NDArray[np.int64]]:
+    def _counted(self) -> tuple[Array, NDArray[np.object_]]:
+        """Eigenvalues and how often each occurs, in integers of any size: n d may be 1e21."""
         outer = self.outside_eigenvalues
         times = 1 if self.outside_count is None else self.outside_count
-        counts = np.repeat([1, times], [self.eigenvalues.size, outer.size]).astype(np.int64)
+        counts = np.array([1] * self.eigenvalues.size + [times] * outer.size, dtype=object)
         return np.concatenate([self.eigenvalues, outer])[counts > 0], counts[counts > 0]
 
     @property

@@ -9,6 +9,7 @@ from numpy.random import Generator, SeedSequence
 
 from . import _checks, _core
 from ._checks import Array
+from ._memory import check_square
 from .targets import IndexVectors, Targets
 
 Seed = int | SeedSequence | Generator | None
@@ -166,6 +167,7 @@ def random_order_parameters(
     root = root_of(seed, "random_order_parameters")
     rank = targets.rank
     freedom = d - rank
+    check_square(n, "n")
     # rows (z_i, y_i): the Gram matrix of y is Wishart, so a triangular factor of it will do
     rows = np.zeros((n, rank + min(n, freedom)))
     for i in range(n):

@@ -10,6 +10,7 @@ from oracles import Array, assert_law, assert_same_law, gram_vectors, unit_rows
 from scipy import stats
 
 import hermiteflow as hf
+from hermiteflow import _memory
 
 DRAWS = 1500
 Pair = tuple[Array, Array]
@@ -205,6 +206,21 @@ def test_bad_arguments(words: str, options: dict[str, int]) -> None:
         hf.random_order_parameters(hf.Orthonormal(k=3), **options)
     with pytest.raises(TypeError, match="targets must be index vectors"):
         hf.random_order_parameters(3, n=2, d=5)  # type: ignore[arg-type]
+
+
+def test_too_many_neurons_for_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused at once, with numbers, before anything is drawn."""
+    targets = hf.Orthonormal(k=3)
+    with pytest.raises(ValueError, match=r"n must have few .* got n = 10000000, which takes 24000"):
+        hf.random_order_parameters(targets, n=10**7, d=10**9)
+    monkeypatch.setattr(_memory, "default_limit", lambda: 24 * 100**2)
+    hf.random_order_parameters(targets, n=100, d=10**9)
+    with pytest.raises(ValueError, match=r"240000 bytes, got n = 101, which takes 244824 bytes"):
+        hf.random_order_parameters(targets, n=101, d=10**9)
+    flow, W = hf.SquaredFlow(targets, hf.hermite(3)), hf.random_weights(n=101, d=4, seed=0)
+    for call in (flow.student_overlaps, flow.loss, flow.gradient, flow.hessian):
+        with pytest.raises(ValueError, match="W must have few enough neurons"):
+            call(W)
 
 
 def test_a_flow_takes_them() -> None:

@@ -267,6 +267,9 @@ def test_truncated_series_are_refused() -> None:
     with pytest.raises(ValueError, match="reaches the tolerance 0"):
         student.check_series(1e-4)
     student.check_series(1.0)
+    for wrong in (math.nan, -1.0, "1e-8"):
+        with pytest.raises((ValueError, TypeError), match="rtol must be a number"):
+            student.check_series(wrong)  # type: ignore[arg-type]
     # of psi_tt the loss alone needs values
     teacher = hf.SquaredFlow(two, kinked, student=hf.hermite({1: 1.0, 2: 0.5}))
     assert np.isfinite(teacher.gradient(W)).all()
