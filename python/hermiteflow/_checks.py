@@ -19,6 +19,8 @@ Array = NDArray[np.float64]
 
 #: Rows of W and V may miss unit norm by this much (float32 input); they are then normalised.
 UNIT_TOLERANCE = 1e-6
+#: Largest integer that the core takes.
+LARGEST = 2**63 - 1
 
 # a context variable and not the environment: threads of one process may run different sweeps
 _threads: contextvars.ContextVar[int | None] = contextvars.ContextVar("n_threads", default=None)

@@ -56,7 +56,7 @@ def make_request(
         method=_checks.choice(method, "method", tuple(METHODS)),
         t_end=_checks.real(t_end, "t_end", low=0.0, infinite=True),
         renormalize=_checks.flag(renormalize, "renormalize"),
-        max_steps=_checks.integer(max_steps, "max_steps"),
+        max_steps=_checks.integer(max_steps, "max_steps", high=_checks.LARGEST),
         threads=_checks.threads(n_threads),
         **rest,
     )
@@ -144,8 +144,8 @@ def warn(counts: NDArray[np.int64], stacklevel: int = 3) -> None:
         warnings.warn(text, SolveWarning, stacklevel=stacklevel)
 
 
-def reporter(progress: Any, n: int) -> Report:
-    """Return what the core calls with the number of neurons done."""
+def reporter(progress: Any, n: int, what: str = "neurons") -> Report:
+    """Return what is called with the number of neurons, or other things, done."""
     if callable(progress):
         return lambda done: progress(done, n)
     if not _checks.flag(progress, "progress"):
@@ -153,6 +153,6 @@ def reporter(progress: Any, n: int) -> Report:
 
     def show(done: int) -> None:
         end = "\n" if done >= n else ""
-        print(f"\r{done} of {n} neurons ({100.0 * done / n:.0f} %){end}", end="", file=sys.stderr)
+        print(f"\r{done} of {n} {what} ({100.0 * done / n:.0f} %){end}", end="", file=sys.stderr)
 
     return show

@@ -93,3 +93,28 @@ def test_bad_input() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             hf.squared_minima(flow, 2, **{"seed": 0, **change})
+    for options in ({"constrained": False}, {"train_second_layer": True}):
+        other = hf.SquaredFlow(hf.Orthonormal(k=2), hf.hermite(3), **options)
+        with pytest.raises(ValueError, match=r"flow must have constrained=True .* Hessian"):
+            hf.squared_minima(other, 2, progress=lambda *_: pytest.fail("a run began"))
+    with pytest.raises(TypeError, match="progress must be True or False"):
+        hf.squared_minima(flow, 2, progress="yes")  # type: ignore[arg-type]
+
+
+def test_given_index_vectors_have_a_dimension() -> None:
+    """Vectors in R^3 of rank 2: d is 3, and not n + rank(G)."""
+    V = np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]])
+    given, known = (
+        hf.SquaredFlow(targets, hf.hermite(3))
+        for targets in (hf.IndexVectors(V), hf.IndexVectors(gram=V @ V.T))
+    )
+    found = hf.squared_minima(given, 2, starts=4, seed=1)
+    same = hf.squared_minima(known, 2, starts=4, seed=1, d=3)
+    assert repr(found) == repr(same)
+    assert repr(found) != repr(hf.squared_minima(known, 2, starts=4, seed=1))
+
+
+def test_progress_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    flow = hf.SquaredFlow(hf.Orthonormal(k=2), hf.hermite(3))
+    hf.squared_minima(flow, 2, starts=2, seed=0, progress=True)
+    assert capsys.readouterr().err.endswith("\r2 of 2 starts (100 %)\n")

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hermiteflow import _checks
-from hermiteflow._engine import Progress
+from hermiteflow._engine import Progress, reporter
 from hermiteflow.driver import solve
 from hermiteflow.events import Converged
 from hermiteflow.solution import SolveWarning, Status
 from hermiteflow.squared import SquaredFlow
 from hermiteflow.squared_solution import SquaredSolution
 from hermiteflow.starts import Seed, random_order_parameters, root_of, stream
+from hermiteflow.targets import IndexVectors, Targets
 
 from ._intervals import Array
 
@@ -133,8 +134,8 @@ def squared_minima(
     starts : int
         Runs, each from n weights uniform on the sphere of R^d.
     d : int, optional
-        Input dimension; by default n + rank(G), the least in which all weights are in general
-        position.
+        Input dimension; by default that of the targets' V if they have one, else n + rank(G), the
+        least in which all weights are in general position.
     t_end : float
         Time that a run has, that of (10).
     rtol, tol : float
@@ -142,7 +143,7 @@ def squared_minima(
     seed : int, SeedSequence, Generator or None
         None draws entropy, and logs it (logger "hermiteflow", level INFO).
     progress : bool or callable
-        A callable gets (runs done, starts).
+        True shows a line on stderr; a callable gets (runs done, starts).
     n_threads : int, optional
         As in `solve`.
 
@@ -176,8 +177,11 @@ def squared_minima(
         raise TypeError(f"flow must be a SquaredFlow, got {_checks.describe(flow)}")
     n = _checks.integer(n, "n")
     starts = _checks.integer(starts, "starts")
-    least = n + flow.targets.rank
-    dimension = least if d is None else _checks.integer(d, "d")
+    flow._check_curved()
+    flow._check_teacher()
+    report = reporter(progress, starts, "starts")
+    d = _dimension_of(flow.targets) if d is None else _checks.integer(d, "d")
+    dimension = n + flow.targets.rank if d is None else d
     root = root_of(seed, "squared_minima")
     found: list[SquaredSolution] = []
     for s in range(starts):
@@ -195,11 +199,17 @@ def squared_minima(
             )
         if sol.status == Status.converged:
             found.append(sol)
-        if callable(progress):
-            progress(s + 1, starts)
+        if report is not None:
+            report(s + 1)
     ends = [_end(flow, group, d) for group in _grouped(found)]
     ends.sort(key=lambda end: (end.loss, end.sharing))
     return SquaredMinima(tuple(ends), starts, starts - len(found))
+
+
+def _dimension_of(targets: Targets) -> int | None:
+    """Dimension of given index vectors; None where they are known by their Gram matrix."""
+    given = targets.V if isinstance(targets, IndexVectors) else None
+    return None if given is None else int(np.shape(given)[1])
 
 
 def _grouped(found: list[SquaredSolution]) -> list[list[SquaredSolution]]:
