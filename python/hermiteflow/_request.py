@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _core
 from ._checks import Array
-from .events import Converged, Event, HittingTime
+from .events import Converged, Event, HittingTime, check_levels
 from .flows import CorrelationFlow
 from .solution import SolveWarning
 
@@ -107,7 +107,7 @@ def tolerances(
     return 0.0, relative, np.maximum(np.full(start.shape[0], absolute), 1e-300)
 
 
-def warn_atol(atol: float | None, start: Array) -> None:
+def warn_atol(atol: float | None, start: Array, stacklevel: int = 3) -> None:
     """Warn if an absolute tolerance hides some neuron's overlaps."""
     if atol is None:
         return
@@ -117,7 +117,7 @@ def warn_atol(atol: float | None, start: Array) -> None:
             f"atol = {atol:g} is too large for starting overlaps of size "
             f"{np.min(top[top > 0.0]):.3g} (about 1/sqrt(d)); leave it out",
             SolveWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
 
 
@@ -133,6 +133,7 @@ def make_watch(events: Mapping[str, Event] | None, t_end: float) -> Watch:
         if not isinstance(name, str):
             raise TypeError(f"events must have names that are str, got {_checks.describe(name)}")
         if isinstance(event, HittingTime):
+            check_levels(name, event)
             for level in event.levels:
                 last = event.terminal and level == event.levels[-1]
                 ladder[level] = ladder.get(level, False) or last

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,17 @@ from ._checks import Array
 from ._engine import METHODS, Progress
 from ._memory import check_limit
 from ._request import tolerances, warn_atol
-from .events import Converged, Event, HittingTime, LossLevel
+from .events import Converged, Event, HittingTime, LossLevel, check_levels
 from .solution import SUCCESSES, SolveWarning, Status
 from .squared import SquaredFlow
 from .squared_solution import SquaredSolution
+from .targets import Targets
 
 FORMS = ("coordinates", "order parameters")
 #: Copies of the state that a run keeps at once, stages included.
 _COPIES = 20
+#: Squares of larger norms are not far from overflow.
+_LARGEST = 1e150
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,11 @@ class Watched:
     converged: Converged | None
 
 
-def watched(events: Mapping[str, Event]) -> Watched:
-    """Merge events: at most one HittingTime, one LossLevel and one Converged."""
+def watched(events: Mapping[str, Event], *, unit: bool = True) -> Watched:
+    """Merge events: at most one HittingTime, one LossLevel and one Converged.
+
+    `unit`: weights stay on the sphere, where no overlap exceeds 1.
+    """
     if not isinstance(events, Mapping):
         raise TypeError(f"events must map names to events, got {_checks.describe(events)}")
     found: dict[type, Event] = {}
@@ -53,6 +60,8 @@ def watched(events: Mapping[str, Event]) -> Watched:
                 f"events must hold at most one {type(event).__name__} (it takes several levels), "
                 "got two"
             )
+        if unit and isinstance(event, HittingTime):
+            check_levels(name, event)
         found[type(event)] = event
     hitting, below = found.get(HittingTime), found.get(LossLevel)
     still = found.get(Converged)
@@ -75,10 +84,11 @@ def system(flow: SquaredFlow, n: int) -> _squared_engine.System:
     zero = np.zeros(1)
     own = float(flow.student_interaction(zero)[0])
     cross = float(flow.interaction(zero)[0])
-    loss = float(0.5 * b @ flow.teacher_interaction(targets.gram) @ b)
     trained, sphere = flow.train_second_layer, flow.constrained
-    if sphere and not trained:
-        loss += 0.5 * own * float(a.sum()) ** 2 - cross * float(a.sum() * b.sum())
+    with np.errstate(over="ignore", invalid="ignore"):  # a status will tell
+        loss = 0.5 * b @ flow.teacher_interaction(targets.gram) @ b
+        if sphere and not trained:
+            loss += 0.5 * own * a.sum() * a.sum() - cross * a.sum() * b.sum()
     general = targets.structure == "general"
     no_law, law = _squared_engine.NO_LAW, _squared_engine.law
     return _squared_engine.System(
@@ -88,7 +98,7 @@ def system(flow: SquaredFlow, n: int) -> _squared_engine.System:
         own=law(flow.student_interaction) if sphere else no_law,
         second_layer=a,
         target_weights=b,
-        loss_at_zero=loss,
+        loss_at_zero=float(loss),
         beta=float(getattr(targets, "beta", 0.0)),
         gram=np.ascontiguousarray(targets.gram) if general else None,
         factor=np.ascontiguousarray(targets.factor) if general else None,
@@ -136,16 +146,22 @@ def solve_squared(
     saved = _checks.ascending(save_at, "save_at", low=0.0) if save_at is not None else np.empty(0)
     if saved.size and saved[-1] > t_end:
         raise ValueError(f"save_at must end at or before t_end = {t_end:g}, got {saved[-1]:g}")
-    watch = watched({} if events is None else events)
+    watch = watched({} if events is None else events, unit=sphere)
+    max_steps = _checks.integer(max_steps, "max_steps", high=_checks.LARGEST)
+    report = _Steps(progress, max_steps)
     threads = _checks.threads(n_threads)
     start, M, Q = _start(flow, overlaps, student_overlaps, weights, memory_limit, saved.size)
     n = M.shape[0]
-    used_step, used_rtol, absolute = tolerances(method, step, rtol, atol, M)
-    warn_atol(atol, M)
+    known = M if weights is None else _above_rounding(flow.targets, start, M)
+    used_step, used_rtol, absolute = tolerances(method, step, rtol, atol, known)
+    warn_atol(atol, known, stacklevel=4)
     flow.check_series(used_rtol or 1e-8)
     coordinates = form == "coordinates"
+    numbers = system(flow, n)
+    if not _loss_known(flow, needed=watch.losses.size > 0):
+        numbers = replace(numbers, loss_at_zero=math.nan)
     out = _squared_engine.integrate(
-        system(flow, n),
+        numbers,
         start.state if coordinates else M,
         None if coordinates else Q,
         method=method,
@@ -153,7 +169,7 @@ def solve_squared(
         step=used_step,
         rtol=used_rtol,
         atol=float(np.min(absolute)),
-        max_steps=_checks.integer(max_steps, "max_steps"),
+        max_steps=max_steps,
         renormalize=_checks.flag(renormalize, "renormalize"),
         levels=watch.levels,
         levels_terminal=watch.ends["levels"],
@@ -163,8 +179,9 @@ def solve_squared(
         tol_terminal=watch.converged is not None and watch.converged.terminal,
         save_at=saved,
         threads=threads,
-        progress=_reporter(progress, max_steps),
+        progress=report.callback,
     )
+    report.close()
     status = Status(out["status"])
     if status not in SUCCESSES:
         import warnings
@@ -212,10 +229,21 @@ def solve_squared(
             "atol": None if atol is None else float(atol),
             "renormalize": renormalize,
             "form": form,
-            "max_steps": int(max_steps),
+            "max_steps": max_steps,
             "events": dict(events or {}),
         },
     )
+
+
+def _loss_known(flow: SquaredFlow, *, needed: bool) -> bool:
+    """Whether the teacher's series gives the loss; raises where it does not and must."""
+    try:
+        flow._check_teacher()
+    except ValueError:
+        if needed:
+            raise
+        return False
+    return True
 
 
 def _layer(flow: SquaredFlow, n: int) -> Array:
@@ -260,14 +288,34 @@ def _start(
         return start, *_coordinates.order_parameters(targets, start.state, unit=unit)
     assert overlaps is not None
     assert student_overlaps is not None
-    M, Q = flow._order_parameters(overlaps, student_overlaps)
+    M, Q = flow._order_parameters(
+        overlaps, student_overlaps, names=("overlaps", "student_overlaps")
+    )
     _check_memory(memory_limit, M.shape[0], targets.k, saved, d=0)
     start = _coordinates.of_order_parameters(targets, M, Q, unit=flow.constrained)
     return start, M, Q
 
 
+def _above_rounding(targets: Targets, start: _coordinates.Coordinates, M: Array) -> Array:
+    """Return overlaps W V^T, 0 where they may be rounding alone: no scale for a tolerance."""
+    norms = np.linalg.norm(start.state, axis=1)
+    if start.basis is None or np.all(np.abs(M).max(axis=1) > 1e-12 * norms):
+        return M
+    rows = start.state @ start.basis
+    vectors = targets.vectors(rows.shape[1])
+    rounding = 16.0 * np.finfo(np.float64).eps * (np.abs(rows) @ np.abs(vectors).T)
+    return np.where(np.abs(M) <= rounding, 0.0, M)
+
+
 def _check_norms(flow: SquaredFlow, rows: Array) -> None:
-    norms = np.linalg.norm(rows, axis=1)
+    with np.errstate(over="ignore"):
+        norms = np.linalg.norm(rows, axis=1)
+    worst = int(np.argmax(norms))
+    if not norms[worst] <= _LARGEST:
+        raise ValueError(
+            f"weights must have rows of norm at most {_LARGEST:g}, got {norms[worst]:.6g} in row "
+            f"{worst}"
+        )
     if flow._correlators[0].needs_norm[0] and np.any(norms == 0.0):
         raise ValueError(
             "weights must have rows of positive norm for a student with 'relu' or another kink, "
@@ -298,11 +346,21 @@ def _times(events: Mapping[str, Event], out: Mapping[str, Any]) -> dict[str, Arr
     return times
 
 
-def _reporter(progress: Progress, max_steps: int) -> Any:
-    if callable(progress):
-        return lambda steps: progress(steps, max_steps)
-    if not _checks.flag(progress, "progress"):
-        return None
-    import sys
+class _Steps:
+    """Tells of steps: to a callable, or on one line of stderr that `close` ends."""
 
-    return lambda steps: print(f"\r{steps} steps", end="", file=sys.stderr)
+    def __init__(self, progress: Progress, max_steps: int) -> None:
+        self.callback: Callable[[int], object] | None = None
+        self._open = False
+        if callable(progress):
+            self.callback = lambda steps: progress(steps, max_steps)
+        elif _checks.flag(progress, "progress"):
+            self.callback = self._show
+
+    def _show(self, steps: int) -> None:
+        print(f"\r{steps} steps", end="", file=sys.stderr)
+        self._open = True
+
+    def close(self) -> None:
+        if self._open:
+            print(file=sys.stderr)

@@ -103,7 +103,8 @@ def solve(
     """Integrate the flow of n neurons: each at its own pace, or of the squared loss together.
 
     Memory: 8 n (k + 9.5) bytes for the result, 8 n T k for `save_at`, 16 n L for events with L
-    levels in all; with weights 8 n (d + k + 1). More than `memory_limit` is refused at once.
+    levels in all; with weights 8 n (d + k + 1). For a SquaredFlow 160 n (n + k) for the run and at
+    most 16 n T (n + k) for `save_at`. More than `memory_limit` is refused at once.
 
     Parameters
     ----------
@@ -129,9 +130,10 @@ def solve(
     rtol, atol : float
         Error per step and overlap below atol + rtol |m_j|, adaptive methods only. Defaults 1e-8,
         and rtol times 1e-3 of each neuron's largest starting overlap, or of its present one where
-        that has fallen below.
+        that has fallen below. SquaredFlow: per entry of the state, with the least of the neurons'
+        starting values for all, and rounding of their forces beside it.
     events : mapping of str to HittingTime, Converged or LossLevel
-        What to watch for.
+        What to watch for; at most one of each for a SquaredFlow.
     save_at : array_like (T,)
         Increasing times at which overlaps are kept.
     renormalize : bool

@@ -17,7 +17,8 @@ class HittingTime:
     Parameters
     ----------
     level : float or increasing sequence of float
-        In (0, 1]. A sequence of L levels gives times of shape (n, L).
+        Positive; at most 1 unless a `SquaredFlow` has free weights, whose overlaps may be larger.
+        A sequence of L levels gives times of shape (n, L).
     terminal : bool
         Stop the neuron there (with a sequence: at its last level).
 
@@ -33,8 +34,8 @@ class HittingTime:
 
     def __post_init__(self) -> None:
         values = _checks.ascending(self.level, "level", low=0.0)
-        if values[0] <= 0.0 or values[-1] > 1.0:
-            raise ValueError(f"level must lie in (0, 1], got {self.level!r}")
+        if values[0] <= 0.0:
+            raise ValueError(f"level must be positive, got {self.level!r}")
         scalar = np.ndim(np.asarray(self.level)) == 0
         object.__setattr__(self, "level", float(values[0]) if scalar else tuple(values.tolist()))
         object.__setattr__(self, "terminal", _checks.flag(self.terminal, "terminal"))
@@ -113,6 +114,15 @@ class LossLevel:
     def levels(self) -> tuple[float, ...]:
         """The levels as a tuple."""
         return self.level if isinstance(self.level, tuple) else (float(self.level),)  # type: ignore[arg-type]
+
+
+def check_levels(name: str, event: HittingTime) -> None:
+    """Raise ValueError if a level is above all overlaps of unit weights."""
+    if event.levels[-1] > 1.0:
+        raise ValueError(
+            f"events[{name!r}] must have levels of at most 1 for weights of unit norm, got "
+            f"{event.level!r}"
+        )
 
 
 Event = HittingTime | LossLevel | Converged

@@ -47,7 +47,8 @@ class SquaredSolution(Shown):
     second_layer : (n,)
         a there: where it is not trained, the flow's own.
     loss : float
-        Loss (9) there, with its factor 1/2.
+        Loss (9) there, with its factor 1/2; NaN, as `losses`, where the teacher's series does not
+        give it (`SquaredFlow.loss` says why).
     gradient_norms : (n,)
         |grad_i L| there: in w_i, or in (w_i, a_i) where a is trained.
     times : (T,)

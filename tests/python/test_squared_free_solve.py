@@ -381,7 +381,7 @@ def test_bad_input() -> None:
     zero[1] = 0.0
     with pytest.raises(ValueError, match=r"weights must have rows of positive norm.*in row 1"):
         hf.solve(flow, weights=zero, t_end=1.0)
-    with pytest.raises(ValueError, match="Q must have a positive diagonal"):
+    with pytest.raises(ValueError, match="student_overlaps must have a positive diagonal"):
         hf.solve(flow, overlaps=zero @ V6.T, student_overlaps=zero @ zero.T, t_end=1.0)
     smooth = hf.solve(CASES["erf"].flow(V6, **MODES["free"]), weights=zero, t_end=1.0)
     assert smooth.success

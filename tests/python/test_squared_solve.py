@@ -211,14 +211,19 @@ TWO = {"a": hf.LossLevel(0.1), "b": hf.LossLevel(0.2)}
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"overlaps": 2 * M0 / np.abs(M0).max()}, "overlaps must hold inner products"),
+        ({"student_overlaps": Q0 + np.triu(np.ones((3, 3)), 1)},
+         r"student_overlaps must be symmetric, got .* at \(0, 1\) and .* at \(1, 0\)"),
+        ({"max_steps": 10**30}, "max_steps must be an integer of at least 1 and at most 9223"),
+        ({"events": {"x": hf.HittingTime(1.5)}}, r"events\['x'\] must have levels of at most 1"),
         ({"t_end": np.inf}, "t_end must be finite for a SquaredFlow"),
         ({"student_overlaps": None}, "overlaps and student_overlaps, or weights alone"),
         ({"weights": np.eye(3, 5)}, "got overlaps and student_overlaps and weights"),
         ({"student_overlaps": OFF, "overlaps": 10 * M0 / np.abs(M0).max() / 10},
          "not positive semi-definite: Q - M G.* has the eigenvalue -"),
-        ({"student_overlaps": 2 * Q0}, "Q must have a unit diagonal"),
-        ({"student_overlaps": np.eye(2)}, "Q must have shape"),
-        ({"overlaps": np.full((3, 3), np.nan)}, "M must"),
+        ({"student_overlaps": 2 * Q0}, "student_overlaps must have a unit diagonal"),
+        ({"student_overlaps": np.eye(2)}, "student_overlaps must have shape"),
+        ({"overlaps": np.full((3, 3), np.nan)}, "overlaps must be finite"),
         ({"events": TWO}, "at most one LossLevel"),
         ({"events": {1: hf.LossLevel(0.1)}}, "names that are str"),
         ({"events": {"x": 3}}, "must be a HittingTime, LossLevel or Converged"),
@@ -253,6 +258,8 @@ def test_other_bad_input() -> None:
     flow = hf.SquaredFlow(gram, hf.hermite(3))
     with pytest.raises(ValueError, match="range of the Gram matrix"):
         hf.solve(flow, overlaps=[[0.1, 0.1, 0.9]], student_overlaps=[[1.0]], t_end=1.0)
+    with pytest.warns(hf.SolveWarning, match="non_finite"):
+        hf.solve(flow_of(second_layer=1e200), overlaps=M0, student_overlaps=Q0, t_end=1.0)
     with pytest.warns(hf.SolveWarning, match="max_steps"):
         sol = hf.solve(flow_of(), overlaps=M0, student_overlaps=Q0, t_end=5.0, max_steps=2)
     assert not sol.success
