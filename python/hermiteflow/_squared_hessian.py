@@ -39,6 +39,14 @@ class SquaredHessian:
     References
     ----------
     docs/squared (16).
+
+    Examples
+    --------
+    >>> import numpy as np, hermiteflow as hf
+    >>> flow = hf.SquaredFlow(hf.Orthonormal(k=2), hf.hermite(3))
+    >>> hessian = flow.hessian_of(np.full((2, 2), 0.5**0.5), np.ones((2, 2)), d=10)
+    >>> hessian.kind, hessian.morse_index  # both neurons at the average
+    ('saddle', 10)
     """
 
     matrix: Array

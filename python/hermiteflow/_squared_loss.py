@@ -140,6 +140,26 @@ class SquaredLoss(TeacherStudent):
         """Return Q = W W^T, shape (n, n), for weights W of shape (n, d).
 
         Its diagonal is 1 where weights are constrained.
+
+        Parameters
+        ----------
+        W : array_like (n, d)
+            Weights, of unit norm where they are constrained.
+        n_threads : int, optional
+            Threads of the product.
+
+        Raises
+        ------
+        ValueError
+            For another shape or norm, and for more neurons than memory has room for.
+
+        Examples
+        --------
+        >>> import hermiteflow as hf
+        >>> flow = hf.SquaredFlow(hf.Orthonormal(k=1), hf.hermite(3))
+        >>> flow.student_overlaps([[1.0, 0.0], [0.6, 0.8]])
+        array([[1. , 0.6],
+               [0.6, 1. ]])
         """
         weights = self._weights(W)
         check_square(weights.shape[0], "W")
@@ -164,6 +184,22 @@ class SquaredLoss(TeacherStudent):
             a, the flow's own by default.
         n_threads : int, optional
             Threads of the products.
+
+        Raises
+        ------
+        ValueError
+            For other shapes or norms, truncated series, and more neurons than memory has room for.
+
+        References
+        ----------
+        docs/mathematics (9).
+
+        Examples
+        --------
+        >>> import hermiteflow as hf
+        >>> flow = hf.SquaredFlow(hf.Orthonormal(k=1), hf.hermite(3))
+        >>> round(flow.loss([[0.6, 0.8]]), 3)  # 1 - 0.6^3
+        0.784
         """
         M = self.overlaps(W, n_threads=n_threads)
         return self.loss_of(M, self.student_overlaps(W, n_threads=n_threads), second_layer)
@@ -184,6 +220,10 @@ class SquaredLoss(TeacherStudent):
         ------
         ValueError
             For other shapes or norms, and for truncated series.
+
+        References
+        ----------
+        docs/mathematics (9).
         """
         M, Q = self._order_parameters(M, Q)
         self.check_series()

@@ -91,6 +91,16 @@ class SquaredFlow(SquaredLoss):
         n_threads : int, optional
             Threads of the products W V^T and W W^T.
 
+        Raises
+        ------
+        ValueError
+            For other shapes or norms, truncated series, and more neurons than memory has room for.
+
+        References
+        ----------
+        docs/mathematics (10);
+        docs/squared (15).
+
         Examples
         --------
         >>> import hermiteflow as hf
@@ -153,10 +163,20 @@ class SquaredFlow(SquaredLoss):
         Dense: (n (d - 1))^2 numbers, for small n and d. Away from fixed points its eigenvalues are
         those of the second derivative along geodesics.
 
+        Parameters
+        ----------
+        W : array_like (n, d)
+            Weights of unit norm.
+
+        Returns
+        -------
+        SquaredHessian
+
         Raises
         ------
         ValueError
-            If weights are free or the second layer is trained; if psi' or psi'' is infinite.
+            If weights are free or the second layer is trained; if n (d - 1) is above 8192; if
+            psi' or psi'' is infinite.
 
         References
         ----------
@@ -187,12 +207,20 @@ class SquaredFlow(SquaredLoss):
         Q : array_like (n, n)
             W W^T, symmetric, with a unit diagonal.
         d : int, optional
-            Input dimension; by default any above r.
+            Input dimension, of any size; by default any above r.
+
+        Returns
+        -------
+        SquaredHessian
 
         Raises
         ------
         ValueError
             As `hessian`; and if no vectors in R^d have these inner products.
+
+        References
+        ----------
+        docs/squared (16).
 
         Examples
         --------
