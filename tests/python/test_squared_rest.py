@@ -134,3 +134,17 @@ def test_small_overlaps_that_are_exact_set_the_tolerance() -> None:
         coarse = hf.solve(flow, weights=W, atol=1e-9, **options).events["hit"]
     with pytest.raises(AssertionError):
         close(coarse, wanted, 0.0, 1e-7)
+
+
+@pytest.mark.parametrize("method", ["tsit5", "dop853"])
+def test_converged_at_large_dimension_needs_a_small_tol(method: str) -> None:
+    """Three erfs meet at a saddle and leave it after a time of order log d."""
+    flow, d = hf.SquaredFlow(P, hf.link("erf")), 10**18
+    events = {"still": hf.Converged(tol=1e-11)}
+    sol = run(flow, d, 2, t_end=1e4, method=method, events=events)
+    assert sol.status == hf.Status.converged
+    assert sol.loss < 1e-12
+    assert flow.hessian_of(sol.overlaps, sol.student_overlaps).kind == "minimum"
+    early = run(flow, d, 2, t_end=1e4, method=method, events={"still": hf.Converged(tol=1e-7)})
+    assert early.loss > 0.01
+    assert flow.hessian_of(early.overlaps, early.student_overlaps, d=d).kind == "saddle"
