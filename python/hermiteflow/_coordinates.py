@@ -42,10 +42,8 @@ def of_weights(targets: Targets, W: Array, *, unit: bool = True) -> Coordinates:
     if d <= n + rank:
         outside = np.linalg.qr(inside.T, mode="complete").Q[:, rank:].T
     else:
-        rest = W - (W @ inside.T) @ inside
-        outside = np.linalg.qr(rest.T).Q.T
-        outside -= (outside @ inside.T) @ inside  # where W lay in span(V) but for rounding
-        outside = np.linalg.qr(outside.T).Q.T
+        # all at once: reflections complete the basis where W lies in span(V), or neurons coincide
+        outside = np.linalg.qr(np.concatenate([inside, W]).T).Q[:, rank:].T
     basis = np.ascontiguousarray(np.concatenate([inside, outside]))
     return Coordinates(_rows(W @ basis.T, unit), basis)
 
