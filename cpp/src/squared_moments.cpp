@@ -26,6 +26,39 @@ void recur(double zeroth, double first, double shift, double over, Index count, 
   }
 }
 
+double value(const std::vector<double>& row, double x) {
+  double sum = 0.0;
+  for (auto c = row.rbegin(); c != row.rend(); ++c) sum = sum * x + *c;
+  return sum;
+}
+double size(const std::vector<double>& row, double x) {
+  double sum = 0.0;
+  for (auto c = row.rbegin(); c != row.rend(); ++c) sum = sum * std::fabs(x) + std::fabs(*c);
+  return sum;
+}
+
+// From powers of q - 1 to those of q, 0 where rounding alone is left, and sums of their sizes; the
+// form of the smaller sum is the more exact one. Empty where all powers are there: never needed.
+void shift(const std::vector<double>& row, std::vector<double>& powers,
+           std::vector<double>& bounds) {
+  powers.assign(row.size(), 0.0);
+  bounds.assign(row.size(), 0.0);
+  for (auto c = row.rbegin(); c != row.rend(); ++c)  // Horner's rule: times q - 1, plus c
+    for (std::size_t i = row.size(); i-- > 0;) {
+      powers[i] = (i > 0 ? powers[i - 1] : *c) - powers[i];
+      bounds[i] = (i > 0 ? bounds[i - 1] : std::fabs(*c)) + bounds[i];
+    }
+  bool all = true;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    if (std::fabs(powers[i]) > 64.0 * 0x1p-52 * bounds[i]) continue;
+    powers[i] = bounds[i] = 0.0;
+    all = false;
+  }
+  if (!all) return;
+  powers.clear();
+  bounds.clear();
+}
+
 }  // namespace
 
 LinkMoments::LinkMoments(const FreeLink& link) : link_(link), degree_(-1) {
@@ -33,21 +66,24 @@ LinkMoments::LinkMoments(const FreeLink& link) : link_(link), degree_(-1) {
     if (link.series[p] != 0.0) degree_ = p;
   // E[He_2m(sqrt(q) X)] = (2m)! / (m! 2^m) (q - 1)^m
   for (Index n = 0; n <= degree_; ++n) {
-    std::vector<double> row;
+    Row row;
     double weight = 1.0;
     for (Index p = n, m = 0; p <= degree_; p += 2, ++m) {
-      row.push_back(weight * link.series[p]);
+      row.lifted.push_back(weight * link.series[p]);
       weight *= root_of_next(p) / static_cast<double>(2 * m + 2);
     }
-    lifted_.push_back(row);
+    shift(row.lifted, row.powers, row.bounds);
+    rows_.push_back(row);
   }
 }
 
 void LinkMoments::polynomial(double q, Index count, double* out) const {
   std::fill_n(out, count, 0.0);
   for (Index n = 0; n <= std::min(degree_, count - 1); ++n) {
-    const std::vector<double>& row = lifted_[static_cast<std::size_t>(n)];
-    for (auto c = row.rbegin(); c != row.rend(); ++c) out[n] = out[n] * (q - 1.0) + *c;
+    const Row& row = rows_[static_cast<std::size_t>(n)];
+    out[n] = value(row.lifted, q - 1.0);
+    if (!row.powers.empty() && value(row.bounds, q) < size(row.lifted, q - 1.0))
+      out[n] = value(row.powers, q);
   }
 }
 

@@ -125,7 +125,11 @@ Moments = Callable[[int, Array], Array]
 
 
 def _hermite(series: Array) -> Moments:
-    """T_n of a sum of c_p h_p, from E[He_2m(sqrt(q) X)] = (2m)! / (m! 2^m) (q - 1)^m."""
+    """T_n of a sum of c_p h_p, from E[He_2m(sqrt(q) X)] = (2m)! / (m! 2^m) (q - 1)^m.
+
+    Near q = 0 these terms cancel where T_n has no low powers of q, as for x^p: see `_shifted`.
+    """
+    polyval = np.polynomial.polynomial.polyval
 
     def moments(count: int, q: Array) -> Array:
         out = np.zeros((count, *q.shape))
@@ -133,10 +137,29 @@ def _hermite(series: Array) -> Moments:
             weights = np.ones((series.size - n + 1) // 2)
             m = np.arange(weights.size - 1)
             weights[1:] = np.cumprod(np.sqrt((n + 2.0 * m + 1) * (n + 2.0 * m + 2)) / (2 * m + 2))
-            out[n] = np.polynomial.polynomial.polyval(q - 1.0, weights * series[n::2])
+            row = weights * series[n::2]
+            out[n] = polyval(q - 1.0, row)
+            powers, bounds = _shifted(row)
+            if not np.all(powers):
+                better = polyval(q, bounds) < polyval(np.abs(q - 1.0), np.abs(row))
+                out[n] = np.where(better, polyval(q, powers), out[n])
         return out
 
     return moments
+
+
+def _shifted(row: Array) -> tuple[Array, Array]:
+    """Powers of q in a polynomial in q - 1, 0 where rounding alone is left; sums of their sizes.
+
+    The smaller of the two forms' sums of sizes tells which is the more exact at some q; with all
+    powers there it is never that of q.
+    """
+    powers, bounds = np.zeros_like(row), np.zeros_like(row)
+    for c in row[::-1]:  # Horner's rule: times q - 1, plus c
+        powers[1:], powers[0] = powers[:-1] - powers[1:], c - powers[0]
+        bounds[1:], bounds[0] = bounds[:-1] + bounds[1:], abs(c) + bounds[0]
+    nothing = np.abs(powers) <= 64.0 * np.finfo(np.float64).eps * bounds
+    return np.where(nothing, 0.0, powers), np.where(nothing, 0.0, bounds)
 
 
 def _recurrence(count: int, first: Array, second: Array, shift: int, over: Array) -> Array:

@@ -13,6 +13,7 @@ from oracles import Array, hermite_value
 from scipy import special
 
 import hermiteflow as hf
+from hermiteflow import _correlators
 from hermiteflow._correlators import Averages, Correlator
 
 LINKS = {
@@ -190,3 +191,54 @@ def test_links_without_closed_form_are_refused(name: str) -> None:
         Correlator(hf.hermite(2), hf.link("relu") + hf.link(np.tanh))
     with pytest.raises(ValueError, match="'sign'"):
         Correlator(hf.link("sign"), hf.link("sign"))
+
+
+# ------------------------------------------------------------------ small norms
+
+
+def one_power(p: int, norm: float) -> float:
+    """Slope in c of E[((c X)^p - X^p)^2] / 2 = (2p - 1)!! (c^p - 1)^2 / 2 at c = norm."""
+    return math.prod(range(1, 2 * p, 2)) * p * norm ** (p - 1) * (norm**p - 1.0)
+
+
+@pytest.mark.parametrize("p", [2, 4, 5, 6, 9, 12])
+def test_powers_keep_their_digits_at_any_norm(p: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """x^p is a sum of h_q that cancel near 0: in Python and in the core."""
+
+    def gradients(norm: float) -> tuple[float, float]:
+        link = hf.polynomial([0.0] * p + [1.0])
+        flow = hf.SquaredFlow(hf.Orthonormal(k=1), link, constrained=False)
+        start = [[norm, 0.0, 0.0]]
+        in_core = hf.solve(flow, weights=start, t_end=0.0).gradient_norms[0]
+        return float(flow.gradient(start)[0, 0]), -float(in_core)
+
+    for norm in (1e-3, 0.03, 0.3, 0.9):
+        for found in gradients(norm):
+            assert found == pytest.approx(one_power(p, norm), rel=1e-11, abs=0.0)
+    if p > 3:  # planted: powers of q - 1 alone
+
+        def alone(row: Array) -> tuple[Array, Array]:
+            return np.ones_like(row), np.ones_like(row)
+
+        monkeypatch.setattr(_correlators, "_shifted", alone)
+        assert gradients(1e-3)[0] != pytest.approx(one_power(p, 1e-3), rel=1e-11, abs=0.0)
+
+
+@pytest.mark.parametrize("q", [1e-4, 0.2, 1.0, 2.5])
+def test_sums_of_powers_at_any_norm(q: float) -> None:
+    """E[s(x1)^2], x1 of variance q, from E[x^2m] = (2m - 1)!! q^m."""
+    for terms in ({1: 1.0, 6: -0.2}, {2: 0.3, 8: 0.01, 5: 0.1}, {0: 0.5, 3: 1.0, 4: 0.1}):
+        series = [terms.get(p, 0.0) for p in range(9)]
+        wanted = sum(
+            a * b * math.prod(range(1, i + j, 2)) * q ** ((i + j) / 2)
+            for i, a in terms.items()
+            for j, b in terms.items()
+            if (i + j) % 2 == 0
+        )
+        link = hf.polynomial(series)
+        assert float(Correlator(link, link)(q, q, q).value) == pytest.approx(
+            wanted, rel=1e-12, abs=0.0
+        )
+        assert float(Correlator(link, link)(q, 0.99 * q, q).value) != pytest.approx(
+            wanted, rel=1e-12, abs=0.0
+        )

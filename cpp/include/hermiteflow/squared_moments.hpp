@@ -25,7 +25,11 @@ class LinkMoments {
  private:
   FreeLink link_;
   Index degree_;
-  std::vector<std::vector<double>> lifted_;  // S_n as a polynomial in q - 1
+  // S_n as a polynomial in q - 1; where some powers of q vanish, in q too, with sums of sizes
+  struct Row {
+    std::vector<double> lifted, powers, bounds;
+  };
+  std::vector<Row> rows_;
 };
 
 // One law: the channels of its separable part.
