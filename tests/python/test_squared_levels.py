@@ -133,3 +133,37 @@ def test_weights_near_overflow_are_refused() -> None:
             hf.solve(relu_of_weight(1.0), weights=[[1.0, 0.0], [size, 0.0]], t_end=1.0)
     with pytest.raises(ValueError, match="weights must be finite"):
         hf.solve(relu_of_weight(1.0), weights=[[np.inf, 0.0]], t_end=1.0)
+
+
+# ------------------------------------------------------------------ what Converged compares
+
+
+@pytest.mark.parametrize("constrained", [True, False])
+def test_converged_compares_gradient_and_force_of_both_layers(constrained: bool) -> None:
+    """docs/squared: squares of dL/da, and of its two sums' sizes together, are added."""
+    flow = hf.SquaredFlow(
+        TWO, hf.link("erf"), second_layer=[0.6, 1.3], constrained=constrained,
+        train_second_layer=True,
+    )  # fmt: skip
+    W, tol = unit_rows(2, 5, 8), 3e-3
+    sol = hf.solve(flow, weights=W, t_end=1e4, rtol=1e-10, events={"still": hf.Converged(tol=tol)})
+    assert sol.status == hf.Status.converged
+    assert sol.t_final > 0.0
+    W, a, b = sol.weights, sol.second_layer, flow.target_weights
+    M, Q, V = sol.overlaps, sol.student_overlaps, TWO.vectors(5)
+    teacher, students = flow._values(M, Q)
+    D, C, _ = flow._pull(M, Q, a)
+    if constrained:
+        force2 = np.sum((D @ V - C @ W) ** 2, axis=1)
+    else:
+        norms, (first, second) = np.diag(Q), flow._correlators
+        own = 2 * a * (first(norms[:, None], M, 1.0).d11 @ b)
+        among = 2 * a * (second(norms[:, None], Q, norms).d11 @ a)
+        pull, push = D @ V + own[:, None] * W, C @ W + among[:, None] * W
+        force2 = (np.linalg.norm(pull, axis=1) + np.linalg.norm(push, axis=1)) ** 2
+    moved2 = np.sum(flow.gradient(W, a) ** 2, axis=1) + flow.field(M, Q, a)[2] ** 2
+    layer2 = (np.abs(teacher @ b) + np.abs(students @ a)) ** 2
+    # the time is located to a hundredth of the speed
+    close(np.sqrt(np.max(moved2 / (force2 + layer2))), tol, 0.0, 0.02)
+    with pytest.raises(AssertionError):  # without the layer's force
+        close(np.sqrt(np.max(moved2 / force2)), tol, 0.0, 0.02)
