@@ -15,6 +15,8 @@ namespace hermiteflow {
 
 class SquaredEvaluator {
  public:
+  static constexpr bool has_rk4 =
+      true;  // many steps in one call of a kernel, where fields are small
   Index evaluations = 0;
   SquaredLayout layout;
   const SquaredField& field;
@@ -38,6 +40,16 @@ class SquaredEvaluator {
     Scratch out = make_scratch(layout.size());
     std::fill_n(out.get(), layout.size(), 0.0);
     return out;
+  }
+
+  // a state as entry i of the saved ones
+  void keep(const double* y, const SquaredState& path, Index i) const {
+    const bool moves = field.form == SquaredForm::coordinates;
+    const Index n = field.n;
+    layout.unpack(y,
+                  {moves ? nullptr : path.m + i * n * field.k, moves ? nullptr : path.q + i * n * n,
+                   moves ? path.w + i * n * layout.columns() : nullptr,
+                   layout.trained() ? path.a + i * n : nullptr});
   }
 
   // d(state)/dt into `out`; speed2 (2 n,) or null. False: stopped.
