@@ -2,6 +2,7 @@
 # -DEigen=Eigen_<isa> keeps the linker from merging Eigen's weak symbols across the variants;
 # HF_ISA names the namespace of our own templates for the same reason.
 set(HERMITEFLOW_KERNEL_SOURCES
+  cpp/src/kernel_empirical.cpp
   cpp/src/kernel_samples.cpp
   cpp/src/kernel_squared.cpp
   cpp/src/kernel_table.cpp

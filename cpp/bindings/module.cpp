@@ -56,6 +56,7 @@ PYBIND11_MODULE(_core, module) {
   bind_starts(module);
   bind_solve(module);
   bind_samples(module);
+  bind_empirical(module);
   bind_ends(module);  // first of the two: it binds FlowSpec
   bind_weights(module);
   bind_squared(module);

@@ -59,5 +59,8 @@ extern "C" const hermiteflow::KernelTable HF_JOIN(hermiteflow_kernels_, HF_ISA) 
     hermiteflow::HF_ISA::squared_rk4,
     hermiteflow::HF_ISA::sample_normals,
     hermiteflow::HF_ISA::point_values,
+    hermiteflow::HF_ISA::empirical_scratch,
+    hermiteflow::HF_ISA::empirical_sums,
+    hermiteflow::HF_ISA::empirical_outputs,
     hermiteflow::HF_ISA::fma_peak,
 };

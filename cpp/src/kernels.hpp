@@ -50,6 +50,12 @@ void sample_normals(const SampleKey* key, SampleTag tag, std::uint64_t sample, I
 void point_values(const PointLink* link, Index count, const double* x, double* value,
                   double* slope);
 
+Index empirical_scratch(const EmpiricalField* field);
+void empirical_sums(const EmpiricalField* field, const double* w, Index begin, Index end,
+                    const EmpiricalSums* sums, double* scratch);
+void empirical_outputs(const EmpiricalField* field, const double* w, Index begin, Index end,
+                       double* out, double* scratch);
+
 double fma_peak(double seconds);
 
 }  // namespace hermiteflow::HF_ISA

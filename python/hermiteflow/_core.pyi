@@ -29,6 +29,36 @@ class FlowSpec:
         target_weights: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     ) -> None: ...
 
+class PointSpec:
+    """
+    A link as a function of a point.
+    """
+    def __init__(
+        self,
+        series: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        slope_series: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        up: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        down: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        factors: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        reach: typing.SupportsFloat | typing.SupportsIndex,
+        table: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+    ) -> None: ...
+
+class EmpiricalSpec:
+    """
+    A student on a stored sample.
+    """
+    def __init__(
+        self,
+        x: numpy.ndarray,
+        y: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+        second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        link: typing.Any,
+        squared: bool,
+        constrained: bool,
+        vectors: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    ) -> None: ...
+
 class SquaredSpec:
     def __init__(
         self,
@@ -107,6 +137,33 @@ def draw_weights(
     Uniform unit vectors (n, d).
     """
 
+def empirical_loss(
+    flow: EmpiricalSpec,
+    w: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> float:
+    """
+    The loss on the sample.
+    """
+
+def empirical_outputs(
+    flow: EmpiricalSpec,
+    w: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    f of each sample (N,).
+    """
+
+def empirical_rates(
+    flow: EmpiricalSpec,
+    w: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> tuple[typing.Any, ...]:
+    """
+    dW/dt (n, d) and the loss.
+    """
+
 def fma_peak(seconds: typing.SupportsFloat | typing.SupportsIndex) -> float:
     """
     GF/s of a multiply-add loop on one thread with the kernels in use.
@@ -151,6 +208,13 @@ def philox(
     One block of Philox-4x64-10.
     """
 
+def point_values(
+    link: PointSpec, x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]
+) -> tuple[typing.Any, ...]:
+    """
+    sigma and sigma' of points (N,).
+    """
+
 def project_weights(
     w: numpy.typing.NDArray[numpy.float64],
     v: numpy.typing.NDArray[numpy.float64],
@@ -158,6 +222,18 @@ def project_weights(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     W V^T (n, k).
+    """
+
+def sample_normals(
+    key: typing.Annotated[
+        collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"
+    ],
+    tag: typing.SupportsInt | typing.SupportsIndex,
+    sample: typing.SupportsInt | typing.SupportsIndex,
+    groups: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Normal numbers (16 groups,) of a sample.
     """
 
 def select_isa(name: str) -> bool:
@@ -200,6 +276,30 @@ def solve(
 ) -> dict[str, typing.Any]:
     """
     Integrate every neuron.
+    """
+
+def solve_empirical(
+    flow: EmpiricalSpec,
+    w: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    method: typing.SupportsInt | typing.SupportsIndex,
+    t_end: typing.SupportsFloat | typing.SupportsIndex,
+    step: typing.SupportsFloat | typing.SupportsIndex,
+    rtol: typing.SupportsFloat | typing.SupportsIndex,
+    atol: typing.SupportsFloat | typing.SupportsIndex,
+    max_steps: typing.SupportsInt | typing.SupportsIndex,
+    renormalize: bool,
+    levels: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    levels_terminal: bool,
+    losses: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    losses_terminal: bool,
+    tol: typing.SupportsFloat | typing.SupportsIndex,
+    tol_terminal: bool,
+    save_at: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+    progress: typing.Any,
+) -> dict[str, typing.Any]:
+    """
+    Integrate all neurons on a stored sample together.
     """
 
 def solve_squared(
