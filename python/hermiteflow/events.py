@@ -78,7 +78,9 @@ class Converged:
 
 @dataclass(frozen=True)
 class LossLevel:
-    """First time at which the squared loss (9) is at most a level; for a `SquaredFlow` only.
+    """First time at which the squared loss (9) is at most a level.
+
+    For a `SquaredFlow`, and for an `EmpiricalFlow` of the squared loss on its sample.
 
     Parameters
     ----------
