@@ -22,7 +22,7 @@ constexpr Index rounded(Index n, Index to) { return (n + to - 1) / to * to; }
 
 // Samples at once: they stay in the L2 cache, between the two products that need them.
 Index block_of(const EmpiricalFlow& flow, Index width) {
-  constexpr Index cached = 96 * 1024, most = 16 * grain;
+  constexpr Index cached = 1 << 16, most = 16 * grain;
   const Index fit = std::clamp<Index>(cached / width / grain * grain, grain, most);
   return std::min(fit, rounded(std::max<Index>(flow.sample.count, 1), grain));
 }

@@ -3,32 +3,22 @@
 #include "kernels.hpp"
 
 #include "hermiteflow/point_link.hpp"
-#include "hermiteflow/product.hpp"
 #include "hermiteflow/sample_products.hpp"
 
 namespace hermiteflow::HF_ISA {
 
 namespace {
 
-// Fewer neurons than this are multiplied without packing.
-constexpr Index packs = 32;
-
-constexpr Index up_to_eight(Index n) { return (n + 7) / 8 * 8; }
-
 class EmpiricalBlock {
  public:
   static Index memory(const EmpiricalField& f) {
-    return f.block * f.width + 3 * f.n * f.block + 3 * f.block + up_to_eight(f.n) +
-           Product::memory();
+    return f.block * pitch_of(f.width) + 3 * f.n * f.block + 3 * f.block;
   }
 
   EmpiricalBlock(const EmpiricalField& field, const double* w, double* scratch)
-      : f_(field), w_(w), x_(scratch), fields_(x_ + f_.block * f_.width),
+      : f_(field), w_(w), x_(scratch), fields_(x_ + f_.block * pitch_of(f_.width)),
         values_(fields_ + f_.n * f_.block), slopes_(values_ + f_.n * f_.block),
-        y_(slopes_ + f_.n * f_.block), f_of_(y_ + f_.block), e_(f_of_ + f_.block),
-        ones_(e_ + f_.block), packing_(ones_ + up_to_eight(f_.n)) {
-    for (Index i = 0; i < f_.n; ++i) ones_[i] = 1.0;
-  }
+        y_(slopes_ + f_.n * f_.block), f_of_(y_ + f_.block), e_(f_of_ + f_.block) {}
 
   // f of the samples [begin, end), at most a block of them
   const double* outputs(Index begin, Index end) {
@@ -62,27 +52,36 @@ class EmpiricalBlock {
     *to.loss += f_.squared ? 0.5 * loss.sum() : -loss.sum();
     if (to.force == nullptr) return;
     for (Index i = 0; i < f_.n; ++i) weigh(i, to);
-    multiply(slopes_, to.force);
-    if (to.pull != nullptr) multiply(values_, to.pull);
+    products().add(slopes_, to.force, ahead(end));
+    if (to.pull != nullptr) products().add(values_, to.pull, ahead(f_.sample.count));
   }
 
  private:
   const EmpiricalField& f_;
   const double* w_;
-  // X (block, width); then (n, block) each; then (block,) each
-  double *x_, *fields_, *values_, *slopes_, *y_, *f_of_, *e_, *ones_, *packing_;
+  // X (block, pitch); then (n, block) each; then (block,) each
+  double *x_, *fields_, *values_, *slopes_, *y_, *f_of_, *e_;
+
+  SampleProducts products() const { return {f_.n, f_.block, f_.width, pitch_of(f_.width), x_}; }
 
   void look(Index begin, Index end) {
     const Sample& from = f_.sample;
     if (from.single)
       fetch(static_cast<const float*>(from.x) + begin * from.stride, from.stride, end - begin,
-            from.d, f_.block, f_.width, x_);
+            from.d, f_.block, pitch_of(f_.width), x_);
     else
       fetch(static_cast<const double*>(from.x) + begin * from.stride, from.stride, end - begin,
-            from.d, f_.block, f_.width, x_);
-    if (f_.n < packs) return FewRows{f_.n, f_.block, f_.width, x_}.fields(w_, fields_);
-    Product product{f_.n, f_.block, f_.width, w_, x_, nullptr, nullptr, fields_};
-    product.run<Layout::transposed>(packing_);
+            from.d, f_.block, pitch_of(f_.width), x_);
+    products().fields(w_, fields_);
+  }
+
+  // The block that begins at `end`.
+  Ahead ahead(Index end) const {
+    const Sample& from = f_.sample;
+    const Index left = from.count - end, item = from.single ? 4 : 8;
+    if (left <= 0) return {nullptr, 0, 0, item};
+    return {static_cast<const char*>(from.x) + end * from.stride * item, from.stride * item,
+            left < f_.block ? left : f_.block, item};
   }
 
   void sum_outputs() {
@@ -110,12 +109,6 @@ class EmpiricalBlock {
     }
     to.along[i] += along.sum();
     to.own[i] += own.sum();
-  }
-
-  void multiply(const double* c, double* to) const {
-    if (f_.n < packs) return FewRows{f_.n, f_.block, f_.width, x_}.add(c, to);
-    Product product{f_.n, f_.width, f_.block, c, x_, ones_, to, to};
-    product.run<Layout::plain>(packing_);
   }
 };
 
