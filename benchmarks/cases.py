@@ -12,7 +12,7 @@ from scipy.integrate import solve_ivp
 
 import hermiteflow as hf
 
-from . import machine, squared
+from . import empirical, machine, squared
 from .measure import Contest, Side, timed
 from .peers import (
     numpy_full,
@@ -371,5 +371,14 @@ CASES = {
         Case("squared-8", partial(squared.rates, n=8), 5.0),
         Case("squared-32", partial(squared.rates, n=32), 3.0),
         Case("squared-numpy", partial(squared.rates, n=8, peer="numpy"), 0.0),
+        Case("empirical-4", partial(empirical.gradient, n=4, dtype=np.float64), 1.5),
+        Case("empirical-4-single", partial(empirical.gradient, n=4, dtype=np.float32), 1.5),
+        Case("empirical-64", partial(empirical.gradient, n=64, dtype=np.float64), 1.0, share=0.75),
+        Case(
+            "empirical-64-single",
+            partial(empirical.gradient, n=64, dtype=np.float32),
+            1.0,
+            share=0.75,
+        ),
     )
 }
