@@ -1,7 +1,6 @@
+#include "hermiteflow/empirical.hpp"
 #include "point_spec.hpp"
 #include "squared_spec.hpp"
-
-#include "hermiteflow/empirical.hpp"
 
 namespace hermiteflow::bindings {
 

@@ -53,7 +53,8 @@ class Converged:
     |dw_i/dt| <= tol |sum_j D_ij v_j - sum_l C_il w_l| in (10) for every neuron, which is never so
     at the start, but at a saddle it may be: `SquaredFlow.hessian_of` tells. With free weights the
     gradient is that of docs/squared (15), and the force |teacher's pull| + |students' push|, which
-    cancel at the teacher; with a trained second layer both are those of (w_i, a_i).
+    cancel at the teacher; with a trained second layer both are those of (w_i, a_i). For an
+    `EmpiricalFlow` the force is a mean over its sample, see docs/finite_samples.
 
     Parameters
     ----------
