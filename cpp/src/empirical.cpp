@@ -20,9 +20,11 @@ constexpr Index most_shares = 64, share_doubles = Index{1} << 25;
 
 constexpr Index rounded(Index n, Index to) { return (n + to - 1) / to * to; }
 
-// Samples at once: they stay in the L2 cache, between the two products that need them.
+// Samples at once: they stay in the L2 cache, between the two products that need them. Of many
+// neurons the sums would be read and written too often by short blocks.
 Index block_of(const EmpiricalFlow& flow, Index width) {
-  constexpr Index cached = 1 << 16, most = 16 * grain;
+  constexpr Index most = 16 * grain;
+  const Index cached = flow.n < 64 ? 1 << 16 : 1 << 17;
   const Index fit = std::clamp<Index>(cached / width / grain * grain, grain, most);
   return std::min(fit, rounded(std::max<Index>(flow.sample.count, 1), grain));
 }

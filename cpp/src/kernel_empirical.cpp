@@ -3,22 +3,27 @@
 #include "kernels.hpp"
 
 #include "hermiteflow/point_link.hpp"
+#include "hermiteflow/product.hpp"
 #include "hermiteflow/sample_products.hpp"
 
 namespace hermiteflow::HF_ISA {
 
 namespace {
 
+// From so many neurons on, fields take packed factors: sums across lanes would cost more.
+constexpr Index packed = 24;
+
 class EmpiricalBlock {
  public:
   static Index memory(const EmpiricalField& f) {
-    return f.block * pitch_of(f.width) + 3 * f.n * f.block + 3 * f.block;
+    return f.block * pitch_of(f.width) + 3 * f.n * f.block + 3 * f.block + Product::memory();
   }
 
   EmpiricalBlock(const EmpiricalField& field, const double* w, double* scratch)
       : f_(field), w_(w), x_(scratch), fields_(x_ + f_.block * pitch_of(f_.width)),
         values_(fields_ + f_.n * f_.block), slopes_(values_ + f_.n * f_.block),
-        y_(slopes_ + f_.n * f_.block), f_of_(y_ + f_.block), e_(f_of_ + f_.block) {}
+        y_(slopes_ + f_.n * f_.block), f_of_(y_ + f_.block), e_(f_of_ + f_.block),
+        packing_(e_ + f_.block) {}
 
   // f of the samples [begin, end), at most a block of them
   const double* outputs(Index begin, Index end) {
@@ -60,7 +65,7 @@ class EmpiricalBlock {
   const EmpiricalField& f_;
   const double* w_;
   // X (block, pitch); then (n, block) each; then (block,) each
-  double *x_, *fields_, *values_, *slopes_, *y_, *f_of_, *e_;
+  double *x_, *fields_, *values_, *slopes_, *y_, *f_of_, *e_, *packing_;
 
   SampleProducts products() const { return {f_.n, f_.block, f_.width, pitch_of(f_.width), x_}; }
 
@@ -72,7 +77,10 @@ class EmpiricalBlock {
     else
       fetch(static_cast<const double*>(from.x) + begin * from.stride, from.stride, end - begin,
             from.d, f_.block, pitch_of(f_.width), x_);
-    products().fields(w_, fields_);
+    if (f_.n < packed) return products().fields(w_, fields_);
+    Product product{f_.n, f_.block, f_.width, w_, x_, nullptr, nullptr, fields_};
+    product.b_stride = pitch_of(f_.width);
+    product.run<Layout::transposed>(packing_);
   }
 
   // The block that begins at `end`.
