@@ -12,7 +12,7 @@ from scipy.integrate import solve_ivp
 
 import hermiteflow as hf
 
-from . import machine, online, squared
+from . import empirical, machine, online, squared
 from .measure import Contest, Side, timed
 from .peers import (
     numpy_full,
@@ -374,5 +374,14 @@ CASES = {
         Case("online-numba", partial(online.direct, peer="numba"), 2.0),
         Case("online-torch", partial(online.direct, peer="torch"), 20.0),
         Case("online-law", online.in_law, 0.0),
+        Case("empirical-4", partial(empirical.gradient, n=4, dtype=np.float64), 1.5),
+        Case("empirical-4-single", partial(empirical.gradient, n=4, dtype=np.float32), 1.5),
+        Case("empirical-64", partial(empirical.gradient, n=64, dtype=np.float64), 1.0, share=0.75),
+        Case(
+            "empirical-64-single",
+            partial(empirical.gradient, n=64, dtype=np.float32),
+            1.0,
+            share=0.75,
+        ),
     )
 }

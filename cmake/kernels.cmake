@@ -3,6 +3,7 @@
 # HF_ISA names the namespace of our own templates for the same reason.
 set(HERMITEFLOW_KERNEL_SOURCES
   cpp/src/kernel_marginal.cpp
+  cpp/src/kernel_empirical.cpp
   cpp/src/kernel_samples.cpp
   cpp/src/kernel_squared.cpp
   cpp/src/kernel_table.cpp

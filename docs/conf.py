@@ -63,7 +63,9 @@ def _plain(line: str) -> str:
     """Return a line whose bars and stars stand for themselves, and whose pages are links."""
     if "docs/mathematics" in line:
         line = re.sub(r"\((\d+)\)", r":eq:`eq-\1`", line)
-    line = re.sub(r"docs/(mathematics|squared|solver|landscape)", r":doc:`/\1`", line)
+    line = re.sub(
+        r"docs/(mathematics|squared|finite_samples|solver|landscape)", r":doc:`/\1`", line
+    )
     pieces = re.split(r"(`+[^`]*`+)", line)  # code and links stay as they are
     pieces[::2] = [re.sub(r"([|*])", r"\\\1", piece) for piece in pieces[::2]]
     return "".join(pieces)

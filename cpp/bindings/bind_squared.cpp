@@ -36,25 +36,13 @@ py::dict solve(const FlowSpec& cross, const FlowSpec& own, const SquaredSpec& sp
                                tol_terminal,
                                {save_at.size(), save_at.data()}};
   StateArrays end(flow), path(flow, options.saves.count);
-  Array path_loss = filled({options.saves.count}), hits = filled({flow.n, options.levels.count}),
-        loss_times = filled({options.losses.count}), norms = filled({flow.n});
-  SquaredResult result{end.state(),
-                       path.state(),
-                       path_loss.mutable_data(),
-                       hits.mutable_data(),
-                       loss_times.mutable_data(),
-                       norms.mutable_data()};
-  result.converged_time = std::numeric_limits<double>::quiet_NaN();
+  ResultArrays out(flow.n, options);
+  SquaredResult result = out.result(end.state(), path.state());
   const SquaredState from = squared_state(spec, state, q);
   interruptible(progress, [&](const Poll& poll) {
     solve_squared(flow, options, from, result, threads, poll);
   });
-  using namespace py::literals;
-  return py::dict("state"_a = end.tuple(), "path"_a = path.tuple(), "path_loss"_a = path_loss,
-                  "hits"_a = hits, "loss_times"_a = loss_times, "gradient_norms"_a = norms,
-                  "converged"_a = result.converged_time, "t"_a = result.t, "loss"_a = result.loss,
-                  "status"_a = static_cast<int>(result.status), "steps"_a = result.steps,
-                  "rejected"_a = result.rejected, "evaluations"_a = result.evaluations);
+  return out.dict(result, end.tuple(), path.tuple());
 }
 
 }  // namespace

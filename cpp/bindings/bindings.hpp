@@ -72,6 +72,7 @@ void bind_solve(py::module_& module);
 void bind_squared(py::module_& module);
 void bind_samples(py::module_& module);
 void bind_online(py::module_& module);
+void bind_empirical(py::module_& module);
 void bind_ends(py::module_& module);
 
 }  // namespace hermiteflow::bindings

@@ -57,6 +57,7 @@ PYBIND11_MODULE(_core, module) {
   bind_solve(module);
   bind_samples(module);  // before those that take a PointSpec
   bind_online(module);
+  bind_empirical(module);
   bind_ends(module);  // first of the two: it binds FlowSpec
   bind_weights(module);
   bind_squared(module);

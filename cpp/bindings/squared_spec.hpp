@@ -36,6 +36,33 @@ inline Array filled(const std::vector<py::ssize_t>& shape) {
   return out;
 }
 
+// What a run gives back beside its states.
+struct ResultArrays {
+  Array path_loss, hits, loss_times, norms;
+  ResultArrays(Index n, const SquaredOptions& options)
+      : path_loss(filled({options.saves.count})), hits(filled({n, options.levels.count})),
+        loss_times(filled({options.losses.count})), norms(filled({n})) {}
+  SquaredResult result(const SquaredState& end, const SquaredState& path) {
+    SquaredResult out{end,
+                      path,
+                      path_loss.mutable_data(),
+                      hits.mutable_data(),
+                      loss_times.mutable_data(),
+                      norms.mutable_data()};
+    out.converged_time = std::numeric_limits<double>::quiet_NaN();
+    return out;
+  }
+  py::dict dict(const SquaredResult& result, const py::object& state,
+                const py::object& path) const {
+    using namespace py::literals;
+    return py::dict("state"_a = state, "path"_a = path, "path_loss"_a = path_loss, "hits"_a = hits,
+                    "loss_times"_a = loss_times, "gradient_norms"_a = norms,
+                    "converged"_a = result.converged_time, "t"_a = result.t, "loss"_a = result.loss,
+                    "status"_a = static_cast<int>(result.status), "steps"_a = result.steps,
+                    "rejected"_a = result.rejected, "evaluations"_a = result.evaluations);
+  }
+};
+
 // State arrays, one or `count`: M and Q, or W; a where it is trained.
 struct StateArrays {
   Array m, q, w, a;

@@ -64,6 +64,12 @@ Index marginal_scratch(const MarginalProblem* problem);
 void marginal_neurons(const MarginalProblem* problem, const MarginalResult* result,
                       const Control* control, double* scratch, bool may_poll);
 
+Index empirical_scratch(const EmpiricalField* field);
+void empirical_sums(const EmpiricalField* field, const double* w, Index begin, Index end,
+                    const EmpiricalSums* sums, double* scratch);
+void empirical_outputs(const EmpiricalField* field, const double* w, Index begin, Index end,
+                       double* out, double* scratch);
+
 double fma_peak(double seconds);
 
 }  // namespace hermiteflow::HF_ISA

@@ -10,6 +10,8 @@ from ._hessian import Hessian
 from ._squared_hessian import SquaredHessian
 from .archive import load
 from .driver import solve
+from .empirical import EmpiricalFlow
+from .empirical_solution import EmpiricalSolution
 from .ensembles import Ensemble, Histogram, solve_ensemble
 from .events import Converged, HittingTime, LossLevel
 from .flows import CorrelationFlow
@@ -70,6 +72,8 @@ else:
 __all__ = [
     "Converged",
     "CorrelationFlow",
+    "EmpiricalFlow",
+    "EmpiricalSolution",
     "Ensemble",
     "Equiangular",
     "FixedPoint",

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from . import _checks, _core
 from ._checks import Array
+from ._empirical_solve import solve_empirical
 from ._engine import (
     METHODS,
     Progress,
@@ -27,6 +28,8 @@ from ._engine import (
 from ._memory import check_limit, result_bytes
 from ._request import Start, event_times, make_start, make_watch, tolerances, warn_atol
 from ._squared_solve import solve_squared
+from .empirical import EmpiricalFlow
+from .empirical_solution import EmpiricalSolution
 from .events import Event
 from .flows import CorrelationFlow
 from .solution import Solution, Status
@@ -79,8 +82,28 @@ def solve(
 ) -> SquaredSolution: ...
 
 
+@overload
 def solve(
-    flow: CorrelationFlow | SquaredFlow,
+    flow: EmpiricalFlow,
+    *,
+    weights: ArrayLike | None = ...,
+    t_end: float = ...,
+    method: str = ...,
+    step: float | None = ...,
+    rtol: float | None = ...,
+    atol: float | None = ...,
+    events: Mapping[str, Event] | None = ...,
+    save_at: ArrayLike | None = ...,
+    renormalize: bool = ...,
+    max_steps: int = ...,
+    memory_limit: float | None = ...,
+    progress: Progress = ...,
+    n_threads: int | None = ...,
+) -> EmpiricalSolution: ...
+
+
+def solve(
+    flow: CorrelationFlow | SquaredFlow | EmpiricalFlow,
     *,
     overlaps: ArrayLike | None = None,
     student_overlaps: ArrayLike | None = None,
@@ -99,7 +122,7 @@ def solve(
     memory_limit: float | None = None,
     progress: Progress = False,
     n_threads: int | None = None,
-) -> Solution | SquaredSolution:
+) -> Solution | SquaredSolution | EmpiricalSolution:
     """Integrate the flow of n neurons: each at its own pace, or of the squared loss together.
 
     Memory: 8 n (k + 9.5) bytes for the result, 8 n T k for `save_at`, 16 n L for events with L
@@ -108,21 +131,19 @@ def solve(
 
     Parameters
     ----------
-    flow : CorrelationFlow or SquaredFlow
+    flow : CorrelationFlow, SquaredFlow or EmpiricalFlow
         The flow; time is that of (4), or that of (10) and docs/squared (15), dw_i/dt = -grad L with
-        the factor 1/2 of (9), where one step size serves all neurons.
+        the factor 1/2 of (9), where one step size serves all neurons, as on a stored sample.
     overlaps : array_like (n, k)
         Starts as overlaps: the dimension does not matter. A start within 1e-12 of span(V) is
         taken to lie in it. Exactly one of `overlaps` and `weights`.
     student_overlaps : array_like (n, n)
         SquaredFlow only, and needed with `overlaps` there: Q = W W^T.
     weights : array_like (n, d)
-        Starts as unit vectors, or as any vectors where a SquaredFlow has free weights; the final
-        weights are then returned as well.
+        Starts as unit vectors, or as any vectors where weights are free; the final ones come back.
     t_end : float
-        End of the integration; finite for a SquaredFlow. With inf and no terminal event, each
-        neuron runs until it has converged (an event `Converged()` is added), or provably never
-        escapes.
+        End of the integration; finite but for a CorrelationFlow. With inf and no terminal event, a
+        neuron runs until it has converged (`Converged()` is added), or provably never escapes.
     method : {"tsit5", "dopri5", "dop853", "rk4"}
         Adaptive Runge-Kutta methods with a step size per neuron, or fixed steps.
     step : float
@@ -131,7 +152,7 @@ def solve(
         Error per step and overlap below atol + rtol |m_j|, adaptive methods only. Defaults 1e-8,
         and rtol times 1e-3 of each neuron's largest starting overlap, or of its present one where
         that has fallen below. SquaredFlow: per entry of the state, with the least of the neurons'
-        starting values for all, and rounding of their forces beside it.
+        starting values for all, and rounding of their forces; EmpiricalFlow: rtol / sqrt(d).
     events : mapping of str to HittingTime, Converged or LossLevel
         What to watch for; at most one of each for a SquaredFlow.
     save_at : array_like (T,)
@@ -155,13 +176,13 @@ def solve(
         machine, or of its container (Linux), 4 GiB where that is not known.
     progress : bool or callable
         True shows a bar on stderr; a callable gets (neurons done, n) about every 0.1 s, of a
-        SquaredFlow (steps done, max_steps).
+        SquaredFlow or EmpiricalFlow (steps done, max_steps).
     n_threads : int
         Default: HERMITEFLOW_NUM_THREADS, else OpenMP's.
 
     Returns
     -------
-    Solution or SquaredSolution
+    Solution, SquaredSolution or EmpiricalSolution
 
     Raises
     ------
@@ -175,7 +196,7 @@ def solve(
 
     References
     ----------
-    docs/mathematics (4), (5), (10); docs/solver; docs/squared.
+    docs/mathematics (4), (5), (10); docs/solver; docs/squared; docs/finite_samples.
 
     Examples
     --------
@@ -204,6 +225,33 @@ def solve(
             save_at=save_at,
             renormalize=renormalize,
             form=form,
+            max_steps=max_steps,
+            memory_limit=memory_limit,
+            progress=progress,
+            n_threads=n_threads,
+        )
+    if isinstance(flow, EmpiricalFlow):
+        given = {"overlaps": overlaps, "student_overlaps": student_overlaps}
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(
+                    f"{name} must not be given for an EmpiricalFlow, whose neurons live in the R^d "
+                    "of its sample; give weights"
+                )
+        _checks.choice(form, "form", ("coordinates",))
+        if not _checks.flag(reduce, "reduce"):
+            raise ValueError("reduce must be left out for an EmpiricalFlow, got False")
+        return solve_empirical(
+            flow,
+            weights=weights,
+            t_end=t_end,
+            method=method,
+            step=step,
+            rtol=rtol,
+            atol=atol,
+            events=events,
+            save_at=save_at,
+            renormalize=renormalize,
             max_steps=max_steps,
             memory_limit=memory_limit,
             progress=progress,

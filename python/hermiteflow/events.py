@@ -54,7 +54,8 @@ class Converged:
     |dw_i/dt| <= tol |sum_j D_ij v_j - sum_l C_il w_l| in (10) for every neuron, which is never so
     at the start, but at a saddle it may be: `SquaredFlow.hessian_of` tells. With free weights the
     gradient is that of docs/squared (15), and the force |teacher's pull| + |students' push|, which
-    cancel at the teacher; with a trained second layer both are those of (w_i, a_i).
+    cancel at the teacher; with a trained second layer both are those of (w_i, a_i). For an
+    `EmpiricalFlow` the force is a mean over its sample, see docs/finite_samples.
 
     Parameters
     ----------
@@ -79,7 +80,9 @@ class Converged:
 
 @dataclass(frozen=True)
 class LossLevel:
-    """First time at which the squared loss (9) is at most a level; for a `SquaredFlow` only.
+    """First time at which the squared loss (9) is at most a level.
+
+    For a `SquaredFlow`, and for an `EmpiricalFlow` of the squared loss on its sample.
 
     Parameters
     ----------

@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import (  # noqa: E402
     cases,
+    empirical,
     engine,
     figures,
     measure,
@@ -36,6 +37,7 @@ from benchmarks import (  # noqa: E402
     tables,
 )
 from benchmarks.peers import (  # noqa: E402
+    numpy_empirical,
     numpy_full,
     numpy_general,
     numpy_gradient,
@@ -88,6 +90,23 @@ def test_numpy_takes_our_steps_of_the_squared_loss() -> None:
     with pytest.raises(AssertionError):
         np.testing.assert_allclose(found, squared.reference(M, Q, STEPS - 1), rtol=0, atol=1e-14)
     assert measure.measure(squared.rates(True, 5, "numpy"), 1)["ratio"] is not None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numpy_agrees_on_a_stored_sample(dtype: type) -> None:
+    X = np.random.default_rng(0).standard_normal((301, 12)).astype(dtype)
+    flow = hf.EmpiricalFlow(hf.Orthonormal(k=2), hf.link("relu"), X)
+    W = hf.random_weights(n=3, d=12, seed=0)
+    ours = flow.gradient(W)
+    np.testing.assert_allclose(empirical.reference(X, flow.labels, W[1]), ours[1], atol=1e-14)
+    with ThreadPoolExecutor(2) as pool:
+        for way in (None, pool):
+            found = numpy_empirical.gradient(X, flow.labels, W, 40, way)
+            np.testing.assert_allclose(found, ours, rtol=0, atol=1e-14)
+        other = numpy_empirical.gradient(X[:-1], flow.labels, W, 40, pool)
+    with pytest.raises(AssertionError):  # a sample is missing
+        np.testing.assert_allclose(other, ours, rtol=0, atol=1e-14)
+    assert measure.measure(empirical.gradient(True, 3, dtype), 1)["ratio"] is not None
 
 
 def test_numpy_takes_our_steps_with_a_general_gram(monkeypatch: pytest.MonkeyPatch) -> None:

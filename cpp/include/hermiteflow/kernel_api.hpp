@@ -202,6 +202,33 @@ struct MarginalResult {
   double* trajectory;    // (n_saves, n, k)
 };
 
+// A stored sample X (count, d), float32 or float64, its rows `stride` numbers apart.
+struct Sample {
+  const void* x;
+  bool single;  // float32
+  Index count, d, stride;
+};
+
+// Neurons on a stored sample. Rows of W are padded with zeros to `width`, a multiple of 8.
+struct EmpiricalField {
+  Sample sample;
+  const double* y;  // (count,) labels
+  Index n, width;
+  const double* a;  // (n,) second layer
+  PointLink link;   // of the student
+  bool squared;     // e = y - f, else e = y
+  Index block;      // samples at once, a multiple of 24
+};
+
+// Sums over samples, added to: with s = sigma'(w_i.x) and u = w_i.x,
+struct EmpiricalSums {
+  double* force;  // (n, width): a_i e s x; null: the loss alone
+  double* pull;   // (n, width): a_i y s x; or null
+  double* along;  // (n,): a_i e s u
+  double* own;    // (n,): a_i^2 sigma(u) s u
+  double* loss;   // -y f, or (y - f)^2 / 2
+};
+
 // What a step looks at beside its error.
 struct SquaredError {
   double first, second;  // largest estimates over their tolerances
@@ -285,6 +312,14 @@ struct KernelTable {
   Index (*marginal_scratch)(const MarginalProblem*);
   void (*marginal_neurons)(const MarginalProblem*, const MarginalResult*, const Control*,
                            double* scratch, bool may_poll);
+  // doubles of scratch memory of the two that follow, which look at the samples [begin, end), a
+  // block at a time; w (n, width), aligned
+  Index (*empirical_scratch)(const EmpiricalField*);
+  void (*empirical_sums)(const EmpiricalField*, const double* w, Index begin, Index end,
+                         const EmpiricalSums*, double* scratch);
+  // f of each sample, out (count,)
+  void (*empirical_outputs)(const EmpiricalField*, const double* w, Index begin, Index end,
+                            double* out, double* scratch);
   double (*fma_peak)(double seconds);  // GF/s of a pure FMA loop on one thread
 };
 

@@ -15,6 +15,8 @@ namespace hermiteflow {
 
 class SquaredEvaluator {
  public:
+  static constexpr bool has_rk4 =
+      true;  // many steps in one call of a kernel, where fields are small
   Index evaluations = 0;
   SquaredLayout layout;
   const SquaredField& field;
@@ -38,6 +40,16 @@ class SquaredEvaluator {
     Scratch out = make_scratch(layout.size());
     std::fill_n(out.get(), layout.size(), 0.0);
     return out;
+  }
+
+  // a state as entry i of the saved ones
+  void keep(const double* y, const SquaredState& path, Index i) const {
+    const bool moves = field.form == SquaredForm::coordinates;
+    const Index n = field.n;
+    layout.unpack(y,
+                  {moves ? nullptr : path.m + i * n * field.k, moves ? nullptr : path.q + i * n * n,
+                   moves ? path.w + i * n * layout.columns() : nullptr,
+                   layout.trained() ? path.a + i * n : nullptr});
   }
 
   // d(state)/dt into `out`; speed2 (2 n,) or null. False: stopped.
@@ -105,16 +117,6 @@ class SquaredEvaluator {
     }
     if (layout.trained()) add(n * width, layout.size(), most);
     return out;
-  }
-
-  // The time in which the state moves by about its own size, or leaves the origin.
-  double unit(const double* y, const double* rate) const {
-    double size = 0.0, pace = 0.0;
-    for (Index i = 0; i < layout.size(); ++i) {
-      size = std::max(size, std::fabs(y[i]));
-      pace = std::max(pace, std::fabs(rate[i]));
-    }
-    return pace > 0.0 ? (size > 0.0 ? size : 1.0) / pace : 1.0;
   }
 
   void rk4(double* y, double step, Index steps, bool renormalize) {

@@ -1,11 +1,12 @@
-// The error of a step of the squared loss over its tolerance. Knows tableaux and the evaluator.
+// The error of a step of coupled neurons over its tolerance. Knows tableaux; the evaluator is a
+// parameter.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "hermiteflow/squared_evaluator.hpp"
+#include "hermiteflow/squared.hpp"
 
 namespace hermiteflow {
 
@@ -39,8 +40,8 @@ double joined(const SquaredError& error) {
 }
 
 // Of the step of size h from y to z; fixed steps: 0, or NaN.
-template <class T>
-double error_ratio(SquaredEvaluator& evaluator, const SquaredTimes& times, double h,
+template <class T, class Evaluator>
+double error_ratio(Evaluator& evaluator, const SquaredTimes& times, double h,
                    const double* const* rates, const double* y, const double* z,
                    const SquaredForces& forces) {
   double e[T::stages], e3[T::stages];

@@ -1,0 +1,248 @@
+"""Gradient flow on a stored sample: loss and gradient, streamed. Knows nothing of time steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import _checks, _core
+from ._checks import Array
+from ._display import Card
+from ._model import TeacherStudent
+from ._point_links import point_link
+from ._stored_sample import FileRows, Sample, check_labels, check_sample, digest
+from .links import Link
+from .targets import Targets
+
+LOSSES = ("correlation", "squared")
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class EmpiricalFlow(TeacherStudent):
+    """Gradient flow on a stored sample x_1..x_N: what full-batch training sees.
+
+    The loss is L = -(1/N) sum_s y_s f(x_s), or L = (1/2N) sum_s (f(x_s) - y_s)^2 with its factor
+    1/2, f(x) = sum_i a_i sigma(w_i . x). With e_s = y_s, or e_s = y_s - f(x_s),
+
+        dw_i/dt = a_i (1/N) sum_s e_s sigma'(w_i . x_s) (x_s - (w_i . x_s) w_i) = -grad L,
+
+    without the last term where weights are free. Time unit and loss are those of `CorrelationFlow`
+    and `SquaredFlow`, to which the flow tends as N grows, as N^(-1/2) for x_s from N(0, I_d).
+
+    X is read where it lies, block by block, once for each right-hand side, so N d may exceed the
+    memory; sums are in double precision, and the same bits for any number of threads.
+
+    Parameters
+    ----------
+    targets : Targets
+        Index vectors v_1..v_k: overlaps are those with them, also where `y` is given.
+    link : Link
+        The teacher's link sigma*.
+    X : array (N, d), float32 or float64
+        The sample: rows contiguous, any distance apart; `np.memmap` is welcome. d is at least
+        rank(G) + 1. Neither copied nor converted, and not to be changed afterwards. A link made
+        from a callable wants |w . x| <= 32: scale data to unit variance.
+    y : array_like (N,), optional
+        Labels; f*(x_s) of the model by default.
+    loss : {"correlation", "squared"}
+        Which loss.
+    student : Link, optional
+        The student's link sigma; the same by default. It must have a derivative.
+    second_layer : float or array_like (n,), optional
+        a_i, fixed; ones by default.
+    target_weights : array_like (k,), optional
+        b_j; ones by default.
+    constrained : bool
+        Unit weights (default), or weights that move freely in R^d, for the squared loss only.
+    n_threads : int, optional
+        Threads of the pass over X that finds the labels.
+
+    Attributes
+    ----------
+    labels : Array (N,)
+        y.
+    loss_name : str
+        "correlation" or "squared".
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, what was expected and what came.
+
+    References
+    ----------
+    docs/mathematics (2), (9);
+    docs/finite_samples.
+
+    Examples
+    --------
+    >>> import numpy as np, hermiteflow as hf
+    >>> X = np.random.default_rng(0).standard_normal((100_000, 20), dtype=np.float32)
+    >>> targets = hf.Orthonormal(k=2)
+    >>> flow = hf.EmpiricalFlow(targets, hf.hermite(3), X)
+    >>> W = hf.random_weights(n=1, d=20, seed=0)
+    >>> population = hf.CorrelationFlow(targets, hf.hermite(3))
+    >>> bool(np.linalg.norm(flow.gradient(W) - population.gradient(W)) < 0.1)
+    True
+    """
+
+    X: Sample
+    labels: Array
+    given_labels: bool
+    loss_name: str
+    constrained: bool
+
+    def __init__(
+        self,
+        targets: Targets,
+        link: Link,
+        X: Sample,
+        *,
+        y: ArrayLike | None = None,
+        loss: str = "correlation",
+        student: Link | None = None,
+        second_layer: ArrayLike | None = None,
+        target_weights: ArrayLike | None = None,
+        constrained: bool = True,
+        n_threads: int | None = None,
+    ) -> None:
+        super().__init__(
+            targets,
+            link,
+            student=student,
+            second_layer=second_layer,
+            target_weights=target_weights,
+        )
+        name = _checks.choice(loss, "loss", LOSSES)
+        if not _checks.flag(constrained, "constrained") and name == "correlation":
+            raise ValueError(
+                "constrained must be True with loss='correlation', which free weights send to "
+                "infinity, got False"
+            )
+        sample = check_sample(X)
+        N, d = sample.shape
+        if d < targets.rank + 1:
+            raise ValueError(
+                f"X must have shape (N, d) with d >= rank(G) + 1 = {targets.rank + 1}, "
+                f"got {sample.shape}"
+            )
+        targets.check_dimension(d)
+        labels = None if y is None else _checks.array(y, "y", (N,)).copy()
+        object.__setattr__(self, "X", sample)
+        object.__setattr__(self, "given_labels", y is not None)
+        object.__setattr__(self, "loss_name", name)
+        object.__setattr__(self, "constrained", bool(constrained))
+        vectors = targets.vectors(d)
+        # also where labels are given: it finds what is not finite in X
+        teacher = _core.EmpiricalSpec(
+            sample, None, self.target_weights, point_link(link), False, True, vectors
+        )
+        found = _core.empirical_outputs(teacher, vectors, _checks.threads(n_threads))
+        check_labels(sample, found, y is not None)
+        object.__setattr__(self, "labels", _checks.frozen(found if labels is None else labels))
+
+    @cached_property
+    def digest(self) -> str:
+        """A digest of X and the labels, for equality; the first use reads X once."""
+        return digest(self.X, self.labels)
+
+    def _content(self) -> tuple[object, ...]:
+        return (*super()._content(), self.loss_name, self.constrained, self.digest)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields; for a memory-mapped X the place in its file instead."""
+        state = dict(self.__dict__)
+        place = FileRows.of(self.X)
+        return state if place is None else {**state, "X": place}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        X = state["X"]
+        self.__dict__.update(state, X=X.open() if isinstance(X, FileRows) else X)
+
+    def _card(self) -> Card:
+        squared = self.loss_name == "squared"
+        formula = "(1/2N) sum (f - y)^2" if squared else "-(1/N) sum y f"
+        where = "on the sphere" if self.constrained else "in R^d"
+        kind = ", memory-mapped" if isinstance(self.X, np.memmap) else ""
+        rows = (
+            *self._rows(),
+            ("sample", f"N = {self.X.shape[0]:,}, d = {self.X.shape[1]:,}, {self.X.dtype}{kind}"),
+            ("labels", "given" if self.given_labels else "of the model"),
+        )
+        return Card(f"EmpiricalFlow {where}, L = {formula}", rows)
+
+    # -------------------------------------------------------------- arguments
+
+    def _weights(self, W: ArrayLike) -> Array:
+        shape = ("n", self.X.shape[1])
+        if self.constrained:
+            return _checks.unit_rows(W, "W", shape)[0]
+        return _checks.array(W, "W", shape)
+
+    def layer(self, n: int) -> Array:
+        """Return a_i for n neurons, shape (n,)."""
+        found = self.neurons(n)
+        return np.ones(n) if found is None else found
+
+    def core(self, n: int) -> _core.EmpiricalSpec:
+        """Return what C++ sees of the flow of n neurons; built anew for each call, never kept."""
+        return _core.EmpiricalSpec(
+            self.X,
+            self.labels,
+            self.layer(n),
+            point_link(self.student or self.link),
+            self.loss_name == "squared",
+            self.constrained,
+            self.targets.vectors(self.X.shape[1]),
+        )
+
+    # -------------------------------------------------------------- loss and gradient
+
+    def loss(self, W: ArrayLike, *, n_threads: int | None = None) -> float:
+        """Return the loss on the sample for weights W of shape (n, d).
+
+        Parameters
+        ----------
+        W : array_like (n, d)
+            Weights, of unit norm where they are constrained.
+        n_threads : int, optional
+            Threads; the result does not depend on them.
+
+        Examples
+        --------
+        >>> import numpy as np, hermiteflow as hf
+        >>> X = np.array([[1.0, 0.0], [0.0, 2.0]])
+        >>> flow = hf.EmpiricalFlow(hf.Orthonormal(k=1), hf.hermite(1), X, loss="squared")
+        >>> flow.labels, flow.loss([[0.0, 1.0]])  # ((0 - 1)^2 + (2 - 0)^2) / (2 N)
+        (array([1., 0.]), 1.25)
+        """
+        weights = self._weights(W)
+        threads = _checks.threads(n_threads)
+        return float(_core.empirical_loss(self.core(weights.shape[0]), weights, threads))
+
+    def gradient(self, W: ArrayLike, *, n_threads: int | None = None) -> Array:
+        """Return the gradient (n, d) of the loss at W: Riemannian where W is constrained.
+
+        Parameters
+        ----------
+        W : array_like (n, d)
+            Weights, of unit norm where they are constrained.
+        n_threads : int, optional
+            Threads; the result does not depend on them.
+
+        Examples
+        --------
+        >>> import numpy as np, hermiteflow as hf
+        >>> X = np.array([[1.0, 0.0], [0.0, 2.0]])
+        >>> flow = hf.EmpiricalFlow(hf.Orthonormal(k=1), hf.hermite(1), X)
+        >>> flow.gradient([[0.6, 0.8]])  # -(1/2) (v - (v.w) w), v = (1, 0)
+        array([[-0.32,  0.24]])
+        """
+        weights = self._weights(W)
+        threads = _checks.threads(n_threads)
+        rates, _ = _core.empirical_rates(self.core(weights.shape[0]), weights, threads)
+        return np.asarray(np.negative(rates, out=rates))

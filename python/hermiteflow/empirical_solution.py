@@ -1,0 +1,66 @@
+"""What `solve` returns for a flow on a stored sample. Not how it was found."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from ._display import Card
+from .squared_solution import SquaredSolution
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from .empirical import EmpiricalFlow
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EmpiricalSolution(SquaredSolution):
+    """The flow of n neurons on a stored sample. Its fields are those of a `SquaredSolution`.
+
+    `loss`, `losses` and `gradient_norms` are those of the loss on the sample, which is the
+    correlation loss where the flow's is; `form` is always "R^d", `layer_trajectory` None.
+
+    Equal and hashed by content. It is pickled with its sample, or with the place of the sample in
+    its file where that is memory-mapped. No file format holds it: the sample may be larger than
+    the memory.
+
+    References
+    ----------
+    docs/finite_samples.
+
+    Examples
+    --------
+    >>> import numpy as np, hermiteflow as hf
+    >>> X = np.random.default_rng(0).standard_normal((2000, 10))
+    >>> flow = hf.EmpiricalFlow(hf.Orthonormal(k=1), hf.link("tanh"), X, loss="squared")
+    >>> sol = hf.solve(flow, weights=hf.random_weights(n=1, d=10, seed=0), t_end=50.0)
+    >>> sol.overlaps.round(6)
+    array([[1.]])
+    """
+
+    flow: EmpiricalFlow  # type: ignore[assignment]
+
+    def to_xarray(self) -> xr.Dataset:
+        """Refuse: see the class."""
+        self._refuse("to_xarray")
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Refuse: see the class."""
+        self._refuse("save")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise TypeError(
+            f"{what} must be called on a solution of a population flow, got one on a stored "
+            "sample, which a file would have to hold: pickle the solution, or keep its arrays"
+        )
+
+    def _card(self) -> Card:
+        card = super()._card()
+        n, k = self.overlaps.shape
+        N, d = self.flow.X.shape
+        title = f"EmpiricalSolution of {n} neurons, k = {k}, by {self.method} in R^d"
+        sample = ("sample", f"N = {N:,}, d = {d:,}, loss {self.flow.loss_name!r}")
+        return replace(card, title=title, rows=(*card.rows[:2], sample, *card.rows[2:]))
