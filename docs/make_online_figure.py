@@ -67,37 +67,34 @@ def paths(ax: Any) -> None:
     ax.legend(frameon=False, fontsize=7.5)
 
 
+def squares(method: str, rate: float, d: int, t: float, exact: Array, seeds: int = 60) -> Array:
+    """Return mean squared distances of M from `exact` at time t, (seeds,)."""
+    M, Q = start(d)
+
+    def run(seed: int) -> Array:
+        sol = hf.online_sgd(
+            FLOW, overlaps=M, student_overlaps=Q, d=d, steps=round(t / rate), learning_rate=rate,
+            method=method, n_threads=1, seed=seed + (method == "direct") * 10**6,
+        )  # fmt: skip
+        return np.mean((sol.overlaps - exact) ** 2, keepdims=True)
+
+    return parallel(run, seeds)[:, 0]
+
+
 def distances(ax: Any) -> None:
     """Root mean square distance of M from the flow where it is half-way, against eta d."""
     for d, colour in zip((100, 1000, 10_000), COLOURS, strict=True):
         M, Q = start(d)
-        found = hf.solve(
-            FLOW, overlaps=M, student_overlaps=Q, t_end=50.0,
-            events={"half": hf.HittingTime(0.5)},
-        ).events["half"]  # fmt: skip
-        t = float(np.nanmin(found))
-        flow = hf.solve(FLOW, overlaps=M, student_overlaps=Q, t_end=t).overlaps
-        for method, seeds in (("in_law", 60), ("direct", 60)):
-            scaled = np.array([0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001])
-            scaled = scaled[scaled >= (0.02 if d == 10_000 else 0.0)]
-            if method == "direct":
-                scaled = scaled[scaled * 100 >= 2 * (d / 100)]
-            means, errors = [], []
-            for rate in scaled:
-
-                def run(seed: int, rate: float = rate, d: int = d, method: str = method) -> Array:
-                    M, Q = start(d)
-                    sol = hf.online_sgd(
-                        FLOW, overlaps=M, student_overlaps=Q, d=d, steps=round(t * d / rate),
-                        learning_rate=rate / d, method=method, n_threads=1,
-                        seed=seed + (method == "direct") * 10**6,
-                    )  # fmt: skip
-                    return np.mean((sol.overlaps - flow) ** 2, keepdims=True)
-
-                squares = parallel(run, seeds)
-                mean = squares.mean()
-                means.append(np.sqrt(mean))
-                errors.append(squares.std() / np.sqrt(seeds) / np.sqrt(mean))  # two of them
+        keywords: dict[str, Any] = {"overlaps": M, "student_overlaps": Q}
+        events = {"half": hf.HittingTime(0.5)}
+        t = float(np.nanmin(hf.solve(FLOW, t_end=50.0, events=events, **keywords).events["half"]))
+        exact = hf.solve(FLOW, t_end=t, **keywords).overlaps
+        every = np.array([0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001])
+        for method, least in (("in_law", 2e-6 * d), ("direct", 2e-4 * d)):
+            scaled = every[every >= least] if d > 100 or method == "direct" else every
+            found = [squares(method, rate / d, d, t, exact) for rate in scaled]
+            means = np.sqrt([part.mean() for part in found])
+            errors = [part.std() / np.sqrt(part.size) for part in found] / means  # two of them
             marker = {"fmt": "-" if method == "in_law" else "o", "mfc": "white", "ms": 4}
             label = f"d = {d:,}" if method == "in_law" else None
             ax.errorbar(scaled, means, errors, color=colour, lw=1, label=label, **marker)

@@ -246,17 +246,15 @@ SquaredError EmpiricalEvaluator::error(Index count, const double* e, const doubl
 }
 
 SquaredError EmpiricalEvaluator::error_beside_rounding(Index count, const double* e,
-                                                       const double* e3,
-                                                       const double* const* rates, const double* y,
-                                                       const double* z, double rtol, double atol,
-                                                       double noise, const double* force) {
+                                                       const double* e3, const double* const* rates,
+                                                       const double* y, const double* z,
+                                                       double rtol, double atol, double noise,
+                                                       const double* force) {
   SquaredError out{0.0, 0.0, 0.0};
   for (Index i = 0; i < field.n; ++i) {
-    const SquaredError row =
-        kernel_.squared_error(i * field.width, (i + 1) * field.width, count, e, e3, rates, y, z,
-                              rtol, atol + noise * force[i]);
-    out = {std::max(out.first, row.first), std::max(out.second, row.second),
-           out.sound + row.sound};
+    const SquaredError row = kernel_.squared_error(i * field.width, (i + 1) * field.width, count, e,
+                                                   e3, rates, y, z, rtol, atol + noise * force[i]);
+    out = {std::max(out.first, row.first), std::max(out.second, row.second), out.sound + row.sound};
   }
   return out;
 }

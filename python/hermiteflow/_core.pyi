@@ -61,6 +61,21 @@ class OnlineSpec:
         d: typing.SupportsFloat | typing.SupportsIndex,
     ) -> None: ...
 
+class EmpiricalSpec:
+    """
+    A student on a stored sample.
+    """
+    def __init__(
+        self,
+        x: numpy.ndarray,
+        y: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None,
+        second_layer: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        link: typing.Any,
+        squared: bool,
+        constrained: bool,
+        vectors: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    ) -> None: ...
+
 class SquaredSpec:
     def __init__(
         self,
@@ -137,6 +152,33 @@ def draw_weights(
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     Uniform unit vectors (n, d).
+    """
+
+def empirical_loss(
+    flow: EmpiricalSpec,
+    w: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> float:
+    """
+    The loss on the sample.
+    """
+
+def empirical_outputs(
+    flow: EmpiricalSpec,
+    w: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    f of each sample (N,).
+    """
+
+def empirical_rates(
+    flow: EmpiricalSpec,
+    w: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> tuple[typing.Any, ...]:
+    """
+    dW/dt (n, d) and the loss.
     """
 
 def fma_peak(seconds: typing.SupportsFloat | typing.SupportsIndex) -> float:
@@ -308,6 +350,30 @@ def solve(
 ) -> dict[str, typing.Any]:
     """
     Integrate every neuron.
+    """
+
+def solve_empirical(
+    flow: EmpiricalSpec,
+    w: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    method: typing.SupportsInt | typing.SupportsIndex,
+    t_end: typing.SupportsFloat | typing.SupportsIndex,
+    step: typing.SupportsFloat | typing.SupportsIndex,
+    rtol: typing.SupportsFloat | typing.SupportsIndex,
+    atol: typing.SupportsFloat | typing.SupportsIndex,
+    max_steps: typing.SupportsInt | typing.SupportsIndex,
+    renormalize: bool,
+    levels: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    levels_terminal: bool,
+    losses: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    losses_terminal: bool,
+    tol: typing.SupportsFloat | typing.SupportsIndex,
+    tol_terminal: bool,
+    save_at: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+    progress: typing.Any,
+) -> dict[str, typing.Any]:
+    """
+    Integrate all neurons on a stored sample together.
     """
 
 def solve_squared(

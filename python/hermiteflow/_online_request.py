@@ -13,7 +13,7 @@ from ._checks import Array
 from ._frame import Frame
 from ._online_engine import Whole
 from ._order_parameters import check_order_parameters
-from .events import Event, HittingTime
+from .events import Event, HittingTime, check_levels
 from .flows import CorrelationFlow
 from .squared import SquaredFlow
 from .starts import MAX_DIMENSION
@@ -34,7 +34,7 @@ def whole_steps(save_at: ArrayLike | None, steps: int) -> Whole:
     return values.astype(np.int64)
 
 
-def ladder(events: Mapping[str, Event] | None) -> tuple[Array, dict[str, list[int]], int]:
+def ladder(flow: Flow, events: Mapping[str, Event] | None) -> tuple[Array, dict[str, list[int]], int]:
     """Return ascending levels, the places of each event's, and how many are enough to stop."""
     if events is None:
         events = {}
@@ -48,6 +48,8 @@ def ladder(events: Mapping[str, Event] | None) -> tuple[Array, dict[str, list[in
                 f"events[{name!r}] must be a HittingTime (noise neither converges nor stays below "
                 f"a loss), got {_checks.describe(event)}"
             )
+        if sphere(flow):
+            check_levels(name, event)
     asked = {name: event for name, event in events.items() if isinstance(event, HittingTime)}
     levels = sorted({level for event in asked.values() for level in event.levels})
     places = {level: i for i, level in enumerate(levels)}

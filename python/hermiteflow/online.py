@@ -149,7 +149,7 @@ def online_sgd(
     rate = _checks.real(learning_rate, "learning_rate", low=0.0, open_low=True)
     batch = _checks.integer(batch, "batch")
     saves = whole_steps(save_at, steps)
-    levels, columns, enough = ladder(events)
+    levels, columns, enough = ladder(flow, events)
     threads = _checks.threads(n_threads)
     if checkpoint is not None and (seed is None or method == "marginal"):
         what = "a seed" if seed is None else "method 'direct' or 'in_law'"

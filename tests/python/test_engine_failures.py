@@ -120,9 +120,7 @@ def test_bad_options_are_named(option: dict[str, Any], words: str) -> None:
         hf.solve(FLOW, overlaps=SMALL, **option)
 
 
-@pytest.mark.parametrize(
-    "level", [0.0, -0.1, math.nan, [0.5, 0.5], [0.5, 0.2], [], [0.0, 0.5]]
-)
+@pytest.mark.parametrize("level", [0.0, -0.1, math.nan, [0.5, 0.5], [0.5, 0.2], [], [0.0, 0.5]])
 def test_bad_levels_are_refused(level: Any) -> None:
     with pytest.raises(ValueError, match="level must"):
         hf.HittingTime(level)

@@ -319,6 +319,7 @@ BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "save_at order": ({"save_at": [3, 3]}, ValueError, "strictly increasing"),
     "event": ({"events": {"x": hf.Converged()}}, TypeError, r"events\['x'\] must be a HittingTime"),
     "loss": ({"events": {"x": hf.LossLevel(0.1)}}, TypeError, "must be a HittingTime"),
+    "level": ({"events": {"x": hf.HittingTime(1.5)}}, ValueError, "levels of at most 1"),
     "events": ({"events": [hf.HittingTime(0.1)]}, TypeError, "events must map names"),
     "event name": ({"events": {1: hf.HittingTime(0.1)}}, TypeError, "names that are str"),
     "d small": ({"d": 2}, ValueError, r"d must be at least rank \+ 1 = 3, got 2"),
