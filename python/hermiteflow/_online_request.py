@@ -34,7 +34,9 @@ def whole_steps(save_at: ArrayLike | None, steps: int) -> Whole:
     return values.astype(np.int64)
 
 
-def ladder(flow: Flow, events: Mapping[str, Event] | None) -> tuple[Array, dict[str, list[int]], int]:
+def ladder(
+    flow: Flow, events: Mapping[str, Event] | None
+) -> tuple[Array, dict[str, list[int]], int]:
     """Return ascending levels, the places of each event's, and how many are enough to stop."""
     if events is None:
         events = {}
