@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "batches": 3,
         "horizon": 100.0,
     },
+    "sample_complexity": {"links": (hf.hermite(3),), "n": 30, "d": (20, 40), "replicates": 50},
 }
 
 

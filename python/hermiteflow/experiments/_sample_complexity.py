@@ -115,7 +115,7 @@ class SampleComplexityConfig:
     horizon: float = 20.0
     quantiles: tuple[float, ...] = (0.25, 0.5, 0.75)
     quantile: float = 0.5
-    d_fit: float = 100.0
+    d_fit: float = 0.0
     replicates: int = 4000
     rtol: float = 1e-8
     confidence: float = 0.99
