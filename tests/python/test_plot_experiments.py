@@ -134,14 +134,14 @@ def test_samples_are_drawn_beside_theory_and_flow() -> None:
 
 
 def test_unknown_quantiles_of_samples_are_left_out() -> None:
-    ds = samples(horizon=0.1)
+    ds = samples(horizon=0.3)
     assert np.isnan(ds.step_quantile.sel(quantile=0.5, limit="estimate")).all()
     ax = hf.plot.sample_complexity(ds, ax=axes())
     assert "slope unknown" in ax.get_legend().get_texts()[0].get_text()
     heights = [np.asarray(line.get_ydata(), dtype=float) for line in ax.lines]
     assert not any(np.isfinite(y).any() for y in heights)
     # an interval without an upper limit ends where neurons are censored
-    known = samples(quantile=0.25, confidence=0.9999, horizon=1.0)
+    known = samples(quantile=0.25, confidence=0.9999, horizon=3.0)
     ax = hf.plot.sample_complexity(known, ax=axes())
     cell = known.sel(quantile=0.25)
     assert np.isinf(cell.step_quantile.sel(limit="high")).any()
