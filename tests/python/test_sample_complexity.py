@@ -141,6 +141,35 @@ def test_normalisation_slows_the_growth_at_two(grown: dict[int, Any]) -> None:
     assert not rate.contains(0.25)  # planted: the flow's own
 
 
+def diffusion(p: int, delta: float, n: int, *, noise: float = 1.0, shrink: float = 1.0) -> Any:
+    """Escapes of x = m sqrt(d) as d grows: dx = (p x^(p-1) - delta p x / 2) ds + noise, by Euler.
+
+    Its noise has the variance delta p a unit of s; without drift it leaves N(0, 1) as it is, as
+    samples without a signal leave w uniform.
+    """
+    rng = np.random.default_rng(0)
+    x, s = np.abs(rng.standard_normal(n)), np.zeros(n)
+    going = np.arange(n)
+    while going.size and s[going].max() < 40.0:
+        here = x[going]
+        h = 4e-3 / np.maximum(1.0, np.abs(here)) ** (p - 2)
+        kicks = noise * np.sqrt(delta * p * h) * rng.standard_normal(going.size)
+        x[going] = here + (p * here ** (p - 1) - 0.5 * shrink * delta * p * here) * h + kicks
+        s[going] += h
+        going = going[np.abs(x[going]) < 30.0]
+    return s
+
+
+def test_steps_tend_to_the_escapes_of_a_diffusion() -> None:
+    """To 1 / sqrt(d): the way from x = infinity back to the level takes 1 / (3 level sqrt(d))."""
+    d, delta = 100, 0.5
+    ds = ex.sample_complexity(d=(d, 2 * d), n=1500, horizon=60, seed=2, replicates=2).isel(d=0)
+    ours = delta * ds.escape_steps.values.ravel() / d**2 + 1 / (3 * 0.5 * math.sqrt(d))
+    assert scipy.stats.ks_2samp(ours, diffusion(3, delta, 6000)).pvalue > 1e-4
+    for wrong in ({"noise": 2.0}, {"noise": 0.0}, {"shrink": 0.0}):  # planted
+        assert scipy.stats.ks_2samp(ours, diffusion(3, delta, 6000, **wrong)).pvalue < 1e-6
+
+
 def test_the_flow_beside_it_is_the_exact_one(grown: dict[int, Any]) -> None:
     ds = grown[3].sel(d=400)
     targets = hf.Orthonormal(k=1)

@@ -161,9 +161,8 @@ class SampleComplexityConfig:
     def max_steps(self, link: Link, d: float) -> int:
         """Return the steps after which a neuron is censored."""
         p = int(link.information_exponent)
-        scale = (math.log(d) if p == 2 else time_scale(link, d)) / (
-            p * link.coefficients(p)[p] ** 2
-        )
+        scale = math.log(d) if p == 2 else time_scale(link, d)
+        scale /= p * float(link.coefficients(p)[p]) ** 2
         return math.ceil(min(self.horizon * scale / self.rate(link, d), 2.0 * _MOST))
 
     @property
