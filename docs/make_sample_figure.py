@@ -12,10 +12,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 OUT = Path(__file__).parent / "_static" / "sample-complexity.svg"
-#: The studies of docs/finite_samples, a few minutes on two processors.
+#: The studies of docs/finite_samples, about six minutes on two processors.
 STUDIES: tuple[dict[str, Any], ...] = (
     {"links": hf.hermite(2), "d": (1e2, 1e3, 1e4, 1e5, 1e6), "n": 256, "d_fit": 1e4, "seed": 1},
-    {"links": hf.hermite(3), "d": (1e2, 3e2, 1e3, 3e3, 1e4), "n": 64, "seed": 1},
+    {"links": hf.hermite(3), "d": (1e2, 3e2, 1e3, 3e3, 1e4), "n": 128, "seed": 1},
 )
 
 

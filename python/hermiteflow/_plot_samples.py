@@ -15,6 +15,7 @@ from ._drawing import colour, finish, in_math, marker, new_axes, of_experiment, 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 _DASHED = (0, (4, 2))
 
@@ -53,56 +54,70 @@ def sample_complexity(ds: xr.Dataset, *, relative: bool = False, ax: Axes | None
     >>> sample_complexity(ds).get_xlabel()
     'input dimension $d$'
     """
-    from matplotlib.lines import Line2D
-
     of_experiment(ds, "sample_complexity")
     ax = new_axes(ax)
     config = json.loads(ds.attrs["config"])
-    d = ds.d.values
     shown = ds.sel(quantile=config["quantile"])
-    several = ds.sizes["targets"] > 1
-    handles = []
-    for (i, link), (j, targets) in itertools.product(
-        enumerate(ds.link.values.tolist()), enumerate(ds.targets.values.tolist())
-    ):
-        cell = shown.sel(link=link, targets=targets)
-        law = _law(d, float(cell.information_exponent))
-        unit = law if relative else np.ones_like(law)
-        steps = cell.step_quantile.values / unit[:, None]
-        limits = _drawable(steps, cell.max_steps.values / unit)
-        aside = 1.1 ** (j - 0.5 * (ds.sizes["targets"] - 1))
-        shape = marker(j if several else i)
-        points(ax, d * aside, limits, i, marker=shape, zorder=4)
-        ax.plot(d, cell.flow_quantile.values / unit, color=colour(i), lw=1.2, ls=_DASHED)
-        known = np.flatnonzero(np.isfinite(steps[:, 0]))
-        if known.size:
-            through = steps[known[-1], 0] * unit[known[-1]] / law[known[-1]]
-            ax.plot(d, through * law / unit, color=colour(i), lw=1)
-        label = f"{in_math(link)}{f', {short(targets)}' if several else ''}: {_slope(cell)}"
-        handles.append(Line2D([], [], color=colour(i), ls="none", ms=5, marker=shape, label=label))
-    for i, link in enumerate(ds.link.values.tolist()):
-        name = _name(float(ds.information_exponent.sel(link=link)))
-        handles.append(Line2D([], [], color=colour(i), lw=1, label=f"theory ${name}$"))
-    handles.append(
-        Line2D([], [], color="0.35", lw=1.2, ls=_DASHED, label="time of the flow / $\\eta$")
-    )
+    cells = itertools.product(range(ds.sizes["link"]), range(ds.sizes["targets"]))
+    for i, j in cells:
+        _draw_cell(shown.isel(link=i, targets=j), i, j, ds.sizes["targets"], relative, ax)
     ax.set(xscale="log", yscale="linear" if relative else "log")
     if relative:
-        ax.set_ylim(bottom=0.0)
+        ax.set_ylim(0.0, 1.5 * ax.get_ylim()[1])  # room for the legend
     percent = f"{100.0 * config['confidence']:.6g} %"
     ax.legend(
-        handles=handles,
+        handles=_handles(shown),
         title=f"{_word(config['quantile'])}; bars: {percent} intervals",
         title_fontsize=8.5,
-        loc="lower right",
+        loc="upper right" if relative else "lower right",
     )
-    what = f"steps until an overlap is {config['level']:g}"
+    laws = {_name(float(exponent)) for exponent in ds.information_exponent.values}
+    over = f" / ${laws.pop()}$" if len(laws) == 1 else ", relative to theory"
     return finish(
         ax,
-        "Samples until escape, over theory's" if relative else "Samples until escape",
+        "Samples until escape" + (", relative to theory" if relative else ""),
         xlabel="input dimension $d$",
-        ylabel=f"{what}, over theory" if relative else what,
+        ylabel=f"steps until an overlap is {config['level']:g}" + (over if relative else ""),
     )
+
+
+def _draw_cell(
+    cell: xr.Dataset, i: int, j: int, arrangements: int, relative: bool, ax: Axes
+) -> None:
+    """Draw one link, number i, and one arrangement, number j."""
+    d = cell.d.values
+    law = _law(d, float(cell.information_exponent))
+    unit = law if relative else np.ones_like(law)
+    steps = cell.step_quantile.values / unit[:, None]
+    limits = _drawable(steps, cell.max_steps.values / unit)
+    aside = 1.1 ** (j - 0.5 * (arrangements - 1))
+    shape = marker(j if arrangements > 1 else i)
+    points(ax, d * aside, limits, i, marker=shape, zorder=4)
+    ax.plot(d, cell.flow_quantile.values / unit, color=colour(i), lw=1.2, ls=_DASHED)
+    known = np.flatnonzero(np.isfinite(steps[:, 0]))
+    if known.size:
+        line = law / unit
+        ax.plot(d, steps[known[-1], 0] * line / line[known[-1]], color=colour(i), lw=1)
+
+
+def _handles(ds: xr.Dataset) -> list[Line2D]:
+    from matplotlib.lines import Line2D
+
+    handles = []
+    several = ds.sizes["targets"] > 1
+    for i, link in enumerate(ds.link.values):
+        for j, targets in enumerate(ds.targets.values):
+            where = f", {short(targets)}" if several else ""
+            label = f"{in_math(link)}{where}: {_slope(ds.isel(link=i, targets=j))}"
+            shape = marker(j if several else i)
+            handles.append(
+                Line2D([], [], color=colour(i), ls="none", ms=5, marker=shape, label=label)
+            )
+    for i, exponent in enumerate(ds.information_exponent.values):
+        label = f"theory ${_name(float(exponent))}$"
+        handles.append(Line2D([], [], color=colour(i), lw=1, label=label))
+    label = "time of the flow / $\\eta$"
+    return [*handles, Line2D([], [], color="0.35", lw=1.2, ls=_DASHED, label=label)]
 
 
 def _drawable(steps: Array, most: Array) -> Array:

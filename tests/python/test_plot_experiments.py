@@ -110,7 +110,7 @@ def samples(**options: Any) -> Any:
 def test_samples_are_drawn_beside_theory_and_flow() -> None:
     two = (hf.hermite(2), h3)
     ds = samples(links=two, targets=(ex.TargetSpec(), LEANING), k=2, replicates=5, level=0.6)
-    assert titles(ds) == ["Samples until escape", "Samples until escape, over theory's"]
+    assert titles(ds) == ["Samples until escape", "Samples until escape, relative to theory"]
     d = ds.d.values
     laws = {2: d * np.log(d), 3: d**2}
     for relative in (False, True):

@@ -103,13 +103,13 @@ class SampleComplexityConfig:
     links: tuple[Link, ...] = (hf.hermite(3),)
     targets: tuple[TargetSpec, ...] = (TargetSpec(),)
     k: int = 1
-    d: tuple[float, ...] = (100.0, 300.0, 1000.0, 3000.0, 10000.0)
-    n: int = 64
+    d: tuple[float, ...] = (100.0, 300.0, 1000.0, 3000.0)
+    n: int = 128
     level: float = 0.5
     delta: float = 0.5
     learning_rate: tuple[float, ...] = ()
     starts: str = "favoured"
-    horizon: float = 10.0
+    horizon: float = 4.0
     quantiles: tuple[float, ...] = (0.25, 0.5, 0.75)
     quantile: float = 0.5
     d_fit: float = 0.0
