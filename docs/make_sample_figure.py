@@ -12,7 +12,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 OUT = Path(__file__).parent / "_static" / "sample-complexity.svg"
-#: The studies of docs/finite_samples, about six minutes on two processors.
+#: The studies of docs/finite_samples, six minutes or more on two processors.
 STUDIES: tuple[dict[str, Any], ...] = (
     {"links": hf.hermite(2), "d": (1e2, 1e3, 1e4, 1e5, 1e6), "n": 256, "d_fit": 1e4, "seed": 1},
     {"links": hf.hermite(3), "d": (1e2, 3e2, 1e3, 3e3, 1e4), "n": 128, "seed": 1},
@@ -26,7 +26,7 @@ def main() -> None:
 
 def draw(studies: list[Any]) -> None:
     """Draw a row for each study: steps, and steps over theory's power of d."""
-    figure, axes = plt.subplots(len(studies), 2, figsize=(9, 7.4), layout="constrained")
+    figure, axes = plt.subplots(len(studies), 2, figsize=(10.5, 8), layout="constrained")
     for ds, pair in zip(studies, axes, strict=True):
         for ax, relative in zip(pair, (False, True), strict=True):
             plot.sample_complexity(ds, relative=relative, ax=ax)

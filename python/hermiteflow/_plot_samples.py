@@ -72,12 +72,13 @@ def sample_complexity(ds: xr.Dataset, *, relative: bool = False, ax: Axes | None
         loc="upper right" if relative else "lower right",
     )
     laws = {_name(float(exponent)) for exponent in ds.information_exponent.values}
-    over = f" / ${laws.pop()}$" if len(laws) == 1 else ", relative to theory"
+    steps = f"steps until an overlap is {config['level']:g}"
+    over = f"({steps}) / ${laws.pop()}$" if len(laws) == 1 else f"{steps}, relative to theory"
     return finish(
         ax,
         "Samples until escape" + (", relative to theory" if relative else ""),
         xlabel="input dimension $d$",
-        ylabel=f"steps until an overlap is {config['level']:g}" + (over if relative else ""),
+        ylabel=over if relative else steps,
     )
 
 
