@@ -141,6 +141,18 @@ def test_normalisation_slows_the_growth_at_two(grown: dict[int, Any]) -> None:
     assert not rate.contains(0.25)  # planted: the flow's own
 
 
+def test_a_large_delta_never_reaches_the_level_at_two() -> None:
+    """Drift 2 m (1 - m^2) and normalisation delta m (1 + 4 m^2) balance below the level."""
+    options: dict[str, Any] = {"links": h2, "d": (10000, 20000), "n": 20, "seed": 0}
+    for delta, level in ((1.0, 0.5), (0.5, 0.7)):
+        balance = math.sqrt((2 - delta) / (2 + 4 * delta))
+        assert (ex.sample_complexity(delta=delta, level=level, **options).censored == 20).all()
+        below = ex.sample_complexity(
+            delta=delta, level=0.9 * balance, horizon=20, replicates=2, **options
+        )
+        assert (below.censored == 0).all()
+
+
 def diffusion(p: int, delta: float, n: int, *, noise: float = 1.0, shrink: float = 1.0) -> Any:
     """Escapes of x = m sqrt(d) as d grows: dx = (p x^(p-1) - delta p x / 2) ds + noise, by Euler.
 
