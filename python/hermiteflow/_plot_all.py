@@ -13,6 +13,7 @@ from ._plot_bifurcation import bifurcation
 from ._plot_coverage import coverage, coverage_linear
 from ._plot_ends import nearest, trapped
 from ._plot_phase import phase_diagram
+from ._plot_samples import sample_complexity
 from ._plot_search import hitting_times, search_rate
 from ._plot_threshold import threshold
 
@@ -123,6 +124,11 @@ def _phase(ds: xr.Dataset, *, ax: Axes, **options: Any) -> None:
     ax.grid(visible=False)
 
 
+def sample_panels(ds: xr.Dataset) -> Iterator[Panel]:
+    yield functools.partial(sample_complexity, ds)
+    yield functools.partial(sample_complexity, ds, relative=True)
+
+
 def diagram_panels(ds: xr.Dataset) -> Iterator[Panel]:
     yield functools.partial(_diagram, ds)
 
@@ -140,5 +146,6 @@ _PANELS: dict[str, Callable[[xr.Dataset], Iterator[Panel]]] = {
     "coverage": lambda ds: itertools.chain(coverage_panels(ds), linear_panels(ds)),
     "threshold": threshold_panels,
     "phase_diagram": phase_panels,
+    "sample_complexity": sample_panels,
     "bifurcation": diagram_panels,
 }

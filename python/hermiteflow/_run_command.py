@@ -20,9 +20,9 @@ from ._usage import Parser, UsageError, at_least, hint, natural, need
 
 _HELP = """\
 Run one experiment and write what it measured, with its config, seed and versions, to a netCDF
-file. NAME is search_time, nearest, coverage, threshold or phase_diagram; its fields are options,
-or lines of a TOML file. Finished points are kept beside the file until it is written, or in
---store for good: after Ctrl-C or a crash, --resume goes on from there.
+file. NAME is search_time, nearest, coverage, threshold, phase_diagram or sample_complexity; its
+fields are options, or lines of a TOML file. Finished points are kept beside the file until it is
+written, or in --store for good: after Ctrl-C or a crash, --resume goes on from there.
 
 exit status: 0, 2 for bad usage, 130 for Ctrl-C
 """
@@ -49,6 +49,7 @@ _EXAMPLE = {
     "coverage": "coverage --links 3=1,4=0.5 --k 5 20 --out coverage.nc --resume",
     "threshold": "threshold --links erf-1 --k 5 10 --out threshold.nc",
     "phase_diagram": "phase_diagram --links 4=1 --k 5 --out phase.nc --executor processes",
+    "sample_complexity": "sample_complexity --links 2=1 --d 1e2 1e4 1e6 --n 200 --out steps.nc",
 }
 _SYNTAX = """\
 LINK is a name, with degrees to leave out (relu, relu-1-2, erf-1), or Hermite coefficients by degree
@@ -69,6 +70,7 @@ def _experiments() -> dict[str, tuple[type, Callable[..., Any]]]:
         "coverage": (e.CoverageConfig, e.coverage),
         "threshold": (e.ThresholdConfig, e.threshold),
         "phase_diagram": (e.PhaseDiagramConfig, e.phase_diagram),
+        "sample_complexity": (e.SampleComplexityConfig, e.sample_complexity),
     }
 
 

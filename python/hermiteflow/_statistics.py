@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._beta import beta_cdf, beta_quantile
+
 __all__ = [
     "Interval",
     "bootstrap_mean",
@@ -20,6 +22,7 @@ __all__ = [
     "clopper_pearson",
     "dkw_band",
     "normal_quantile",
+    "quantile_interval",
     "quantiles",
     "slope",
     "slope_interval",
@@ -27,9 +30,6 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
-
-_BISECTIONS = 200
-_FRACTION_TERMS = 100_000
 
 
 class Interval(NamedTuple):
@@ -249,52 +249,54 @@ def slope_interval(
     return Interval(estimate, estimate - half, estimate + half)
 
 
-def _beta_fraction(a: float, b: float, x: float) -> float:
-    """Continued fraction of the incomplete beta function, by Lentz's method."""
-    tiny = 1e-300
-    c = 1.0
-    d = 1.0 - (a + b) * x / (a + 1.0)
-    d = 1.0 / (d if abs(d) > tiny else tiny)
-    h = d
-    for m in range(1, _FRACTION_TERMS):
-        even = m * (b - m) * x / ((a + 2 * m - 1.0) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1.0))
-        for numerator in (even, odd):
-            d = 1.0 + numerator * d
-            d = 1.0 / (d if abs(d) > tiny else tiny)
-            c = 1.0 + numerator / c
-            c = c if abs(c) > tiny else tiny
-            h *= c * d
-        if abs(c * d - 1.0) < 1e-14:
-            return h
-    raise ArithmeticError(f"incomplete beta function ({a}, {b}, {x}) did not converge")
-
-
-def _beta_cdf(a: float, b: float, x: float) -> float:
-    """Regularised incomplete beta function I_x(a, b)."""
-    if x <= 0.0:
-        return 0.0
-    if x >= 1.0:
-        return 1.0
-    log_front = (
-        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    )
-    if x < (a + 1.0) / (a + b + 2.0):
-        return math.exp(log_front) * _beta_fraction(a, b, x) / a
-    return 1.0 - math.exp(log_front) * _beta_fraction(b, a, 1.0 - x) / b
-
-
-def _beta_quantile(a: float, b: float, probability: float) -> float:
-    low, high = 0.0, 1.0
-    for _ in range(_BISECTIONS):
-        middle = 0.5 * (low + high)
-        if middle in (low, high):
-            break
-        if _beta_cdf(a, b, middle) < probability:
-            low = middle
-        else:
+def _least_rank(n: int, q: float, probability: float) -> int:
+    """Return the least j with P(B <= j) > probability, B binomial of n trials at q."""
+    low, high = 0, n
+    while low < high:
+        middle = (low + high) // 2
+        if beta_cdf(float(n - middle), middle + 1.0, 1.0 - q) > probability:
             high = middle
-    return 0.5 * (low + high)
+        else:
+            low = middle + 1
+    return low
+
+
+def quantile_interval(samples: ArrayLike, q: float, *, confidence: float) -> Interval:
+    """Quantile with its exact (conservative) interval between two order statistics.
+
+    The number of samples at or below a quantile is binomial, whatever their law, so censored
+    samples need no more than their place above all others.
+
+    Parameters
+    ----------
+    samples : array_like
+        Independent samples, ``+inf`` where censored.
+    q : float
+        Probability in [0, 1].
+    confidence : float
+        Two-sided coverage, at least reached.
+
+    Returns
+    -------
+    Interval
+        In the unit of `samples`; -inf or +inf where no order statistic bounds the quantile.
+
+    References
+    ----------
+    David, Nagaraja, *Order Statistics* (2003), section 7.1.
+
+    Examples
+    --------
+    >>> quantile_interval(range(1, 101), 0.5, confidence=0.95)
+    Interval(estimate=50.0, low=40.0, high=61.0)
+    """
+    _check_confidence(confidence)
+    values = _sorted_sample(samples)
+    n, tail = values.size, 0.5 * (1.0 - confidence)
+    below = _least_rank(n, q, tail)  # P(B <= below - 1) <= tail
+    above = n - _least_rank(n, 1.0 - q, tail) + 1  # P(B >= above) <= tail, seen from the other end
+    ranked = [-math.inf, *values.tolist(), math.inf]
+    return Interval(float(quantiles(values, q)), ranked[below], ranked[above])
 
 
 def _check_counts(successes: int, trials: int) -> None:
@@ -338,8 +340,8 @@ def clopper_pearson(successes: int, trials: int, *, confidence: float) -> Interv
     elif failures == 0:
         low, high = math.exp(math.log(tail) / trials), 1.0
     else:
-        low = _beta_quantile(successes, failures + 1.0, tail)
-        high = 1.0 - _beta_quantile(failures, successes + 1.0, tail)
+        low = beta_quantile(successes, failures + 1.0, tail)
+        high = 1.0 - beta_quantile(failures, successes + 1.0, tail)
     return Interval(successes / trials, low, high)
 
 

@@ -11,6 +11,7 @@ from ._plot_bifurcation import bifurcation
 from ._plot_coverage import coverage, coverage_linear, learning
 from ._plot_ends import nearest, trapped
 from ._plot_phase import phase_diagram
+from ._plot_samples import sample_complexity
 from ._plot_search import hitting_times, search_rate
 from ._plot_threshold import threshold
 from ._plot_trajectories import trajectories
@@ -24,6 +25,7 @@ __all__ = [
     "learning",
     "nearest",
     "phase_diagram",
+    "sample_complexity",
     "search_rate",
     "threshold",
     "trajectories",

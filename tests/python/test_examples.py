@@ -26,6 +26,7 @@ PRINTS = {
     "threshold": r"beta = 0\.\d+: 100\.0% of random starts end at the average \(\d+\.\d% to 100",
     "coverage": r"neurons find all with probability 0\.9[^$]*measured 0\.\d+, exact 0\.9",
     "two_losses": r"correlation loss, beta = 0\.556: 0% .*\n.*\nsquared loss, beta = 0\.556: 100%",
+    "samples": r"h_3: steps grow as d\^[12]\.\d\d \(1\.\d\d to 2\.\d\d\), theory 2",
     "sweep": r"k = 1: 0\.[45]\d+  0\.[45]\d+   theory 0\.5000",
 }
 NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))

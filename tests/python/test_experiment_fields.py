@@ -15,10 +15,13 @@ pytest.importorskip("xarray")
 from hermiteflow import experiments as ex
 from hermiteflow.experiments import _common
 
-NAMES = ("search_time", "nearest", "coverage", "threshold", "phase_diagram")
-WITH_N = ("search_time", "nearest", "threshold")
+NAMES = (
+    *("search_time", "nearest", "coverage", "threshold", "phase_diagram"),
+    "sample_complexity",
+)
+WITH_N = ("search_time", "nearest", "threshold", "sample_complexity")
 WITH_BATCHES = ("coverage", "phase_diagram")
-WITH_TARGETS = ("search_time", "nearest", "coverage")
+WITH_TARGETS = ("search_time", "nearest", "coverage", "sample_complexity")
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +54,12 @@ def _nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
         (NAMES, {"d": float("nan")}, ValueError, "d must be a number.*nan"),
         (NAMES, {"rtol": None}, TypeError, r"rtol must be a number.*None \(NoneType\)"),
         (NAMES, {"confidence": 1.0}, ValueError, r"confidence must lie in \(0, 1\), got 1.0"),
-        (("search_time",), {"quantiles": 2}, ValueError, r"quantiles must lie in \[0, 1\]"),
+        (
+            ("search_time", "sample_complexity"),
+            {"quantiles": 2},
+            ValueError,
+            r"quantiles must lie in \[0, 1\]",
+        ),
         (NAMES, {"seed": -1}, ValueError, "seed must be an int of at least 0, got -1"),
         (NAMES, {"seed": "0"}, TypeError, "seed must be an int"),
         (("phase_diagram",), {"losses": 3}, TypeError, r"losses must be text, got 3 \(int\)"),

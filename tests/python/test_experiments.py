@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "batches": 3,
         "horizon": 100.0,
     },
+    "sample_complexity": {"links": (hf.hermite(3),), "n": 30, "d": (20, 40), "replicates": 50},
 }
 
 
@@ -68,6 +69,33 @@ def test_quantiles_take_censored_samples() -> None:
     ours = statistics.quantiles(np.arange(17.0), [0.1, 0.37, 0.9])
     theirs = np.quantile(np.arange(17.0), [0.1, 0.37, 0.9], method="inverted_cdf")
     np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("n", [1, 5, 17, 64, 300])
+@pytest.mark.parametrize("q", [0.0, 0.05, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("confidence", [0.5, 0.99, 1 - 1e-5])
+def test_an_exact_interval_of_a_quantile_is_the_shortest(
+    n: int, q: float, confidence: float
+) -> None:
+    got = statistics.quantile_interval(np.arange(1, n + 1), q, confidence=confidence)
+    law, tail = scipy.stats.binom(n, q), 0.5 * (1 - confidence)
+    low = 0 if got.low == -math.inf else int(got.low)
+    high = n + 1 if got.high == math.inf else int(got.high)
+    assert law.cdf(low - 1) <= tail * (1 + 1e-9)
+    assert low == n or law.cdf(low) > tail
+    assert law.sf(high - 1) <= tail * (1 + 1e-9)
+    assert high == 1 or law.sf(high - 2) > tail
+    assert got.estimate == max(1, math.ceil(q * n))
+
+
+def test_censored_samples_bound_a_quantile_as_far_as_they_can() -> None:
+    samples = np.where(np.arange(1.0, 11.0) <= 7, np.arange(1.0, 11.0), math.inf)
+    whole = statistics.quantile_interval(np.arange(1.0, 11.0), 0.5, confidence=0.9)
+    assert whole == (5.0, 2.0, 9.0)
+    assert statistics.quantile_interval(samples, 0.5, confidence=0.9) == (5.0, 2.0, math.inf)
+    assert statistics.quantile_interval(samples, 0.3, confidence=0.5) == (3.0, 2.0, 5.0)
+    # The planted fault: without the censored ones the median comes too early.
+    assert statistics.quantile_interval(samples[:7], 0.5, confidence=0.9).estimate == 4.0
 
 
 def resampled(samples: np.ndarray, q: float, replicates: int, seed: int) -> np.ndarray:

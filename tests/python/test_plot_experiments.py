@@ -103,6 +103,55 @@ def test_a_phase_diagram_has_a_panel_for_each_link_and_loss() -> None:
     ]  # fmt: skip
 
 
+def samples(**options: Any) -> Any:
+    return ex.sample_complexity(**{"d": (20, 40, 80), "n": 12, "seed": 0, **options})
+
+
+def test_samples_are_drawn_beside_theory_and_flow() -> None:
+    two = (hf.hermite(2), h3)
+    ds = samples(links=two, targets=(ex.TargetSpec(), LEANING), k=2, replicates=5, level=0.6)
+    assert titles(ds) == ["Samples until escape", "Samples until escape, relative to theory"]
+    d = ds.d.values
+    laws = {2: d * np.log(d), 3: d**2}
+    for relative in (False, True):
+        ax = hf.plot.sample_complexity(ds, relative=relative, ax=axes())
+        lines = [line for line in ax.lines if line.get_marker() == "None" and len(line.get_xdata())]
+        drawn = [np.asarray(line.get_ydata()) for line in lines if len(line.get_xdata()) == 3]
+        for link, power in (("h2", 2), ("h3", 3)):
+            cell = ds.sel(link=link, targets="orthonormal", quantile=0.5)
+            steps, flow = cell.step_quantile.values[:, 0], cell.flow_quantile.values
+            unit = laws[power] if relative else np.ones(3)
+            theory = steps[-1] * laws[power] / laws[power][-1] / unit
+            assert any(np.allclose(y, theory, rtol=1e-12) for y in drawn)
+            assert any(np.allclose(y, flow / unit, rtol=1e-12, equal_nan=True) for y in drawn)
+            planted = steps[-1] * laws[5 - power] / laws[5 - power][-1] / unit
+            assert not any(np.allclose(y, planted, rtol=1e-3) for y in drawn)
+        texts = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert len(texts) == 4 + 2 + 1
+        assert r"theory $d \log d$" in texts
+        assert "theory $d^{2}$" in texts
+        assert r"slope of steps$/\log d$" in texts[0]
+
+
+def test_unknown_quantiles_of_samples_are_left_out() -> None:
+    ds = samples(horizon=0.3)
+    assert np.isnan(ds.step_quantile.sel(quantile=0.5, limit="estimate")).all()
+    ax = hf.plot.sample_complexity(ds, ax=axes())
+    assert "slope unknown" in ax.get_legend().get_texts()[0].get_text()
+    heights = [np.asarray(line.get_ydata(), dtype=float) for line in ax.lines]
+    assert not any(np.isfinite(y).any() for y in heights)
+    # an interval without an upper limit ends where neurons are censored
+    known = samples(quantile=0.25, confidence=0.9999, horizon=3.0)
+    ax = hf.plot.sample_complexity(known, ax=axes())
+    cell = known.sel(quantile=0.25)
+    assert np.isinf(cell.step_quantile.sel(limit="high")).any()
+    (bars,) = ax.collections
+    tops = [segment[1, 1] for segment in bars.get_segments()]
+    assert max(tops) == known.max_steps.values.max()
+    with pytest.raises(ValueError, match=r"ds must be a result of experiments.sample_complexity"):
+        hf.plot.sample_complexity(ex.nearest(links=h3, k=3, n=5, seed=0), ax=axes())
+
+
 def curves(ds: Any, **options: Any) -> dict[str, np.ndarray]:
     """Lines of (13) by style."""
     ax = hf.plot.coverage(ds, ax=axes(), **options)

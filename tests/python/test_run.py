@@ -134,6 +134,7 @@ def test_every_experiment_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str
         "nearest": ["--links", "tanh-1", "--k", "3", "--n", "20"],
         "threshold": ["--links", "3=1,4=0.5", "--k", "4", "--n", "5", "--positions", "0.5", "2.5"],
         "phase_diagram": ["--k", "3", "--positions", "0.5", "--ratios", "1", "--batches", "2"],
+        "sample_complexity": ["--links", "2=1", "--d", "20", "40", "--learning-rate", "1e-2"],
     }
     for name, options in runs.items():
         out, figure = tmp_path / f"{name}.nc", tmp_path / f"{name}.pdf"
@@ -375,7 +376,8 @@ def test_guesses_for_a_file(
 
 
 def test_each_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("search_time", "nearest", "coverage", "threshold", "phase_diagram"):
+    names = ("search_time", "nearest", "coverage", "threshold", "phase_diagram")
+    for name in (*names, "sample_complexity"):
         status, out, _ = exits(["run", name, "--help"], capsys)
         assert status == 0
         assert f"example:\n  hermiteflow run {name} " in out

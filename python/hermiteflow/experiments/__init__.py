@@ -1,8 +1,9 @@
 """Experiments of the paper as functions: keywords in, an `xarray.Dataset` out.
 
-Each takes the fields of its frozen config as keywords, runs `hermiteflow.solve`, and returns what
-it measured with named dimensions, units, and its config, seed and versions as attributes. Needs
-the extra ``hermiteflow[reproduce]``.
+Each takes the fields of its frozen config as keywords, runs `hermiteflow.solve` (and
+`sample_complexity` `hermiteflow.online_sgd`), and returns what it measured with named dimensions,
+units, and its config, seed and versions as attributes. Needs the extra
+``hermiteflow[reproduce]``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from ._common import TIME_UNIT, TargetSpec
 from ._coverage import CoverageConfig, coverage
 from ._nearest import NearestConfig, nearest
 from ._phase_diagram import PhaseDiagramConfig, phase_diagram
+from ._sample_complexity import SampleComplexityConfig, sample_complexity
 from ._search_time import SearchTimeConfig, log_rate_bounds, search_time
 from ._threshold import ThresholdConfig, threshold
 
@@ -21,6 +23,7 @@ __all__ = [
     "CoverageConfig",
     "NearestConfig",
     "PhaseDiagramConfig",
+    "SampleComplexityConfig",
     "SearchTimeConfig",
     "TargetSpec",
     "ThresholdConfig",
@@ -28,6 +31,7 @@ __all__ = [
     "log_rate_bounds",
     "nearest",
     "phase_diagram",
+    "sample_complexity",
     "search_time",
     "statistics",
     "threshold",

@@ -127,7 +127,7 @@ def check_fields(config: Any) -> None:
         if typing.get_origin(wanted) is tuple:
             inner = typing.get_args(wanted)[0]
             value = tuple(_coerce(item, f.name, inner) for item in as_tuple(value))
-            require(len(value) > 0, f.name, "not be empty", ())
+            require(len(value) > 0 or f.default == (), f.name, "not be empty", ())
             if inner in (hf.Link, TargetSpec):
                 _differ(value, f.name)
         else:
