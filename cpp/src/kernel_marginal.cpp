@@ -18,6 +18,7 @@ struct Neurons {
   const MarginalProblem& p;
   const MarginalResult& out;
   const Control& control;
+  RoundKeys keys;
   Index rows;      // normal numbers of a step: rank + 1, and one for the norm
   double* coords;  // (rank + 1, L)
   double* draws;   // (rows rounded up to 2, L)
@@ -32,7 +33,7 @@ struct Neurons {
 
   Neurons(const MarginalProblem& problem, const MarginalResult& result, const Control& c,
           double* memory)
-      : p(problem), out(result), control(c), rows(problem.rank + 2) {
+      : p(problem), out(result), control(c), keys(problem.key.word), rows(problem.rank + 2) {
     const auto take = [&](Index count) {
       double* const at = memory;
       memory += count * L;
@@ -122,7 +123,7 @@ struct Neurons {
         c.at[1] = at & 0xFFFFFFFFULL;
         c.at[2] = (at >> 32) | (static_cast<std::uint64_t>(SampleTag::neurons) << 24);
         c.at[3] = who & 0xFFFFFFFFULL;
-        philox(c, p.key.word, one[q], two[q]);
+        philox(c, keys, one[q], two[q]);
       }
       if (pair == padded2(rows) / 2) {  // the last pair is for the trial of chi squared
         for (int q = 0; q < parts; ++q) put(uniform, q, uniforms(one[q]));

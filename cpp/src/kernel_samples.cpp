@@ -29,29 +29,42 @@ void dots(Index length, const double* w, Index stride, const double* x, double* 
   for (int r = 0; r < R; ++r) out[r] = sums[r].sum();
 }
 
-// w <- keep w + sum_b c_b x_b, and its squared norm
-double advance_row(Index length, double keep, double* w, Index samples, const double* c,
-                   const double* x) {
-  const Row factor = keep;
-  Row square = 0.0;
-  for (Index j = 0; j < length; j += wide) {
-    Row value = factor * part(w + j);
-    for (Index b = 0; b < samples; ++b) value = madd(Row(c[b]), part(x + b * length + j), value);
-    value.store<false>(w + j);
-    square = madd(value, value, square);
+// w_i <- keep_i w_i + sum_b c_ib x_b for R rows, and their squared norms
+template <int R>
+void advance_rows(Index length, const double* keep, double* w, Index stride, Index samples,
+                  const double* c, const double* x, double* squares) {
+  Row factor[R], first[R], square[R];
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) {
+    factor[r] = keep[r];
+    first[r] = c[r * samples];
+    square[r] = 0.0;
   }
-  return square.sum();
+  for (Index j = 0; j < length; j += wide) {
+    const Row here = part(x + j);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      double* const to = w + r * stride + j;
+      Row value = madd(first[r], here, factor[r] * part(to));
+      for (Index b = 1; b < samples; ++b)
+        value = madd(Row(c[r * samples + b]), part(x + b * length + j), value);
+      value.store<false>(to);
+      square[r] = madd(value, value, square[r]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) squares[r] = square[r].sum();
 }
 
 }  // namespace
 
 void sample_normals(const SampleKey* key, SampleTag tag, std::uint64_t sample, Index first,
                     Index groups, double* out) {
-  draw_normals(key->word, static_cast<std::uint32_t>(tag), sample, first, groups, out);
+  draw_normals(RoundKeys(key->word), static_cast<std::uint32_t>(tag), sample, first, groups, out);
 }
 
 void sample_uniforms(const SampleKey* key, SampleTag tag, std::uint64_t sample, double* out) {
-  draw_uniforms(key->word, static_cast<std::uint32_t>(tag), sample, out);
+  draw_uniforms(RoundKeys(key->word), static_cast<std::uint32_t>(tag), sample, out);
 }
 
 void point_values(const PointLink* link, Index count, const double* x, double* value,
@@ -125,8 +138,13 @@ void sample_advance(const SampleModel* model, Index length, const double* keep, 
       dots<1>(length, w + i * stride, stride, w + i * stride, squares + i);
     return;
   }
-  for (Index i = 0; i < n; ++i)
-    squares[i] = advance_row(length, keep[i], w + i * stride, samples, c + i * samples, x);
+  Index i = 0;
+  for (; i + 4 <= n; i += 4)
+    advance_rows<4>(length, keep + i, w + i * stride, stride, samples, c + i * samples, x,
+                    squares + i);
+  for (; i < n; ++i)
+    advance_rows<1>(length, keep + i, w + i * stride, stride, samples, c + i * samples, x,
+                    squares + i);
 }
 
 }  // namespace hermiteflow::HF_ISA

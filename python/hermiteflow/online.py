@@ -248,7 +248,7 @@ def _state(
         "save_at, 8 T n (n + k)": 8 * T * n * (n + k),
     }
     check_limit(limit, sizes)
-    rows = np.zeros((n, room))
+    rows = _aligned(n, room)
     rows[:, :r] = start.rows
     layer = np.zeros(-(-n // 8) * 8)
     layer[:n] = layer_of(flow, n)
@@ -270,6 +270,13 @@ def _state(
         if kept:
             state.layers[0] = layer[:n]
     return state
+
+
+def _aligned(n: int, room: int) -> Array:
+    """Return zeros (n, room) that begin where a cache line does."""
+    memory = np.zeros(n * room + 8)
+    first = -memory.ctypes.data // 8 % 8
+    return memory[first : first + n * room].reshape(n, room)
 
 
 def _digest(

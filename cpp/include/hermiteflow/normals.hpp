@@ -48,19 +48,27 @@ struct Counters {
   Words at[4];  // 32 bits each
 };
 
-HF_INLINE void philox(const Counters& counters, const std::uint32_t key[2], Words& first,
+// Both words of the key in each round; in memory, since spreading one from there costs nothing.
+struct RoundKeys {
+  std::uint64_t at[20];
+  explicit RoundKeys(const std::uint32_t key[2]) {
+    for (std::uint32_t round = 0; round < 10; ++round) {
+      at[2 * round] = key[0] + round * 0x9E3779B9u;
+      at[2 * round + 1] = key[1] + round * 0xBB67AE85u;
+    }
+  }
+};
+
+HF_INLINE void philox(const Counters& counters, const RoundKeys& keys, Words& first,
                       Words& second) {
   Words c0 = counters.at[0], c1 = counters.at[1], c2 = counters.at[2], c3 = counters.at[3];
-  std::uint32_t k0 = key[0], k1 = key[1];
 #pragma GCC unroll 10
   for (int round = 0; round < 10; ++round) {
     const Words p0 = wide_product(c0, 0xD2511F53u), p1 = wide_product(c2, 0xCD9E8D57u);
-    c0 = high_half(p1) ^ c1 ^ static_cast<std::uint64_t>(k0);
-    c2 = high_half(p0) ^ c3 ^ static_cast<std::uint64_t>(k1);
+    c0 = high_half(p1) ^ c1 ^ keys.at[2 * round];
+    c2 = high_half(p0) ^ c3 ^ keys.at[2 * round + 1];
     c1 = p1;
     c3 = p0;
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
   }
   constexpr std::uint64_t low = 0xFFFFFFFFULL;
   first = (c0 & low) | (c1 << 32);
@@ -145,17 +153,15 @@ HF_INLINE Words lane_numbers() {
 }
 
 // Normals of sample `sample`: out (groups * draw_group), group g from counters 8 g .. 8 g + 7.
-// In passes over a few groups: their chains of operations overlap.
-inline void draw_normals(const std::uint32_t key[2], std::uint32_t tag, std::uint64_t sample,
-                         Index first, Index groups, double* out) {
-  constexpr Index most = 8;  // parts of groups
+inline void draw_normals(const RoundKeys& key, std::uint32_t tag, std::uint64_t sample, Index first,
+                         Index groups, double* out) {
   Counters counters;
   counters.at[0] = lane_numbers() + static_cast<std::uint64_t>(first * draw_counters);
   counters.at[1] = spread(sample & 0xFFFFFFFFULL);
   counters.at[2] = spread(sample >> 32);
   counters.at[3] = spread(tag);
+  constexpr Index most = 8;
   Words one[most], two[most];
-  Draws radius[most];
   const Index parts = groups * draw_parts;
   for (Index begin = 0; begin < parts; begin += most) {
     const Index count = parts - begin < most ? parts - begin : most;
@@ -163,12 +169,9 @@ inline void draw_normals(const std::uint32_t key[2], std::uint32_t tag, std::uin
       philox(counters, key, one[i], two[i]);
       counters.at[0] += static_cast<std::uint64_t>(draw_lanes);
     }
-    for (Index i = 0; i < count; ++i) radius[i] = roots(minus_two_logs(uniforms(one[i])));
     for (Index i = 0; i < count; ++i) {
       Draws x, y;
-      directions(two[i], x, y);
-      x *= radius[i];
-      y *= radius[i];
+      box_muller(one[i], two[i], x, y);
       std::memcpy(out, &x, sizeof x);
       std::memcpy(out + draw_counters, &y, sizeof y);
       out += (begin + i + 1) % draw_parts == 0 ? draw_counters + draw_lanes : draw_lanes;
@@ -177,7 +180,7 @@ inline void draw_normals(const std::uint32_t key[2], std::uint32_t tag, std::uin
 }
 
 // 16 numbers in (0, 1) of a sample.
-inline void draw_uniforms(const std::uint32_t key[2], std::uint32_t tag, std::uint64_t sample,
+inline void draw_uniforms(const RoundKeys& key, std::uint32_t tag, std::uint64_t sample,
                           double* out) {
   Counters counters;
   counters.at[0] = lane_numbers();
