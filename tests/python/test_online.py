@@ -6,6 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -198,8 +199,8 @@ import hermiteflow as hf
 flow = hf.SquaredFlow(hf.Orthonormal(k=2), hf.hermite(3))
 M, Q = hf.random_order_parameters(flow.targets, n=3, d=50, seed=1)
 import hermiteflow._online_engine as engine
-engine.INTERVAL = 0.2
-sol = hf.online_sgd(flow, overlaps=M, student_overlaps=Q, d=50, steps=3_000_000,
+engine.INTERVAL = 0.1
+sol = hf.online_sgd(flow, overlaps=M, student_overlaps=Q, d=50, steps=8_000_000,
                     learning_rate=1e-5, seed=0, checkpoint=sys.argv[1])
 print(sol.overlaps.tobytes().hex())
 """
@@ -211,13 +212,16 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     script.write_text(SCRIPT)
     kills = 0
     for _ in range(3):
-        run = subprocess.Popen([sys.executable, str(script), str(file)], stdout=subprocess.PIPE)
-        try:
-            run.wait(1.0)
-        except subprocess.TimeoutExpired:
-            run.kill()
-            kills += 1
-        run.communicate()
+        before = file.read_bytes() if file.exists() else b""
+        with subprocess.Popen(
+            [sys.executable, str(script), str(file)], stdout=subprocess.PIPE
+        ) as run:
+            while run.poll() is None:  # until it has kept more than there was
+                if file.exists() and file.read_bytes() != before:
+                    run.kill()
+                    kills += 1
+                    break
+                time.sleep(0.01)
     last = subprocess.run(
         [sys.executable, str(script), str(file)], capture_output=True, text=True, check=True
     )
