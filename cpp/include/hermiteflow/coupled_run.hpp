@@ -207,9 +207,7 @@ class CoupledRun {
         {left, most, steps < 1.0 ? Index{0} : static_cast<Index>(std::min(steps, 1e9))});
   }
 
-  double first_step() const {
-    return controller_.first_step(o_.times.rtol) * unit();
-  }
+  double first_step() const { return controller_.first_step(o_.times.rtol) * unit(); }
   // The time in which the state moves by about its own size, or leaves the origin.
   double unit() const {
     double size = 0.0, pace = 0.0;
