@@ -1,7 +1,5 @@
 // Online gradient descent in R^d: stretches of coordinates over threads, which meet three times a
 // step. Sums over stretches are taken in order, so threads cannot matter.
-#include <barrier>
-
 #include "hermiteflow/online_step.hpp"
 
 namespace hermiteflow {
@@ -32,14 +30,14 @@ class Direct {
   }
 
   void run(OnlineResult& out, Watch& watch) {
-    std::barrier<> barrier(threads_);
-    const auto meet = [&] {
-      if (threads_ > 1) barrier.arrive_and_wait();
-    };
     bool stop = false;  // written by one thread between two meetings
     on_each_thread(threads_, [&](int thread) {
+      const int team = team_size();
+      const auto meet = [&] {
+        if (team > 1) meet_team();
+      };
       for (Index step = o_.first + 1; step <= o_.last; ++step) {
-        on_stretches(thread, [&](Index s) { look(step, s, thread); });
+        on_stretches(thread, team, [&](Index s) { look(step, s, thread); });
         meet();
         if (thread == 0) {
           gather();
@@ -53,7 +51,7 @@ class Direct {
         }
         meet();
         if (stop) return;
-        on_stretches(thread, [&](Index s) { move(step, s, thread); });
+        on_stretches(thread, team, [&](Index s) { move(step, s, thread); });
         meet();
         if (thread == 0) {
           for (Index s = 1; s < stretches_; ++s)
@@ -89,8 +87,8 @@ class Direct {
   Index length(Index s) const { return padded_to(std::min(stretch, d_ - begin(s)), 16); }
 
   template <class Work>
-  void on_stretches(int thread, const Work& work) {
-    const Index first = stretches_ * thread / threads_, last = stretches_ * (thread + 1) / threads_;
+  void on_stretches(int thread, int team, const Work& work) {
+    const Index first = stretches_ * thread / team, last = stretches_ * (thread + 1) / team;
     for (Index s = first; s < last; ++s) work(s);
   }
 

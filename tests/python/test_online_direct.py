@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from online_references import in_space, inputs, words
@@ -174,6 +178,29 @@ def test_stretches_and_threads_do_not_matter(d: int, batch: int) -> None:
     wanted, _ = in_space(flow, W, steps=3, rate=0.3 / d, batch=batch, seed=2)
     assert runs[0].weights is not None
     np.testing.assert_allclose(runs[0].weights, wanted, rtol=0, atol=1e-13)
+
+
+def test_fewer_threads_than_were_asked_for() -> None:
+    # OpenMP may give fewer: nobody waits for the others
+    script = """
+import hermiteflow as hf
+flow = hf.SquaredFlow(hf.Orthonormal(k=2), hf.hermite(3))
+W = hf.random_weights(n=5, d=70_000, seed=1)
+sol = hf.online_sgd(flow, weights=W, steps=3, learning_rate=1e-6, seed=2, n_threads=2)
+print(sol.overlaps.tobytes().hex())
+"""
+    found = {
+        limit: subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "OMP_THREAD_LIMIT": limit},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        for limit in ("1", "2")
+    }
+    assert found["1"] == found["2"] != ""
 
 
 def test_the_key_is_that_of_the_seed() -> None:

@@ -51,6 +51,12 @@ void on_each_thread(int threads, const Work& work) {
   { work(omp_get_thread_num()); }
 }
 
+// Within on_each_thread: how many threads came, which may be fewer, and a wait for all of them.
+inline int team_size() { return omp_get_num_threads(); }
+inline void meet_team() {
+#pragma omp barrier
+}
+
 // work(begin, end, thread) for blocks of [0, n), taken from a ticket counter. False: stopped.
 template <class Work>
 bool for_blocks(Index n, Index block, int threads, Watch& watch, const Work& work) {
