@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import subprocess
@@ -221,7 +222,8 @@ def test_a_file_is_streamed_and_never_copied_whole(tmp_path: Path) -> None:
 
     arrays, anonymous = run()
     assert arrays < 16 * 2**20
-    assert anonymous < 64 * 2**20
+    if "libasan" not in os.environ.get("LD_PRELOAD", ""):  # which keeps memory of its own
+        assert anonymous < 64 * 2**20
     arrays, anonymous = run("copy")  # the twin
     assert arrays > 256 * 2**20
     assert anonymous > 256 * 2**20
