@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,10 @@ Report = Callable[[int], object] | None
 
 #: Seconds between two checkpoints of a run.
 INTERVAL = 10.0
-#: `Status.t_end` by its number: the run may go on.
-END = 1
+#: `Status.t_end` and `Status.event` by their numbers: the run may go on, or has what it wants.
+END, EVENT = 1, 2
+#: Most steps of a run, and the largest number of a `Status`.
+MOST, LAST = 1 << 53, 6
 _FORMAT = "hermiteflow online checkpoint 1"
 
 
@@ -111,7 +114,10 @@ def run(
             raise ValueError(
                 f"steps must be at least {state.step}, where the checkpoint is, got {task.steps}"
             )
-    last, chunk = task.steps, task.steps if file is None else 256
+    elif task.enough and (state.reached >= task.enough).all():
+        state.status = EVENT  # before the first step
+    # one step first, as nobody knows yet what it takes
+    last, chunk = task.steps, task.steps if file is None else 1
     while state.step < last and state.status == END:
         begun, first = time.monotonic(), state.step
         state.step, state.status, state.columns, state.saved = _core.online_sgd(
@@ -148,13 +154,18 @@ def restore(state: State, file: Path, digest: str) -> None:
         with file.open("rb") as raw, np.load(raw, allow_pickle=False) as data:
             about = json.loads(str(data["about"]))
             found = {name: data[name] for name in State.ARRAYS}
-        if about.get("format") != _FORMAT:
-            raise ValueError(f"its format is {about.get('format')!r}")
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        if about["format"] != _FORMAT:
+            raise ValueError(f"its format is {about['format']!r}")
+        written = about["digest"]
+        numbers = {name: int(about[name]) for name in State.NUMBERS}
+    except (
+        OSError, KeyError, ValueError, TypeError, EOFError, NotImplementedError,
+        zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
         raise ValueError(
             f"checkpoint must be a file that online_sgd wrote, or none, got {str(file)!r}: {error}"
         ) from error
-    if about["digest"] != digest:
+    if written != digest:
         raise ValueError(
             "checkpoint must belong to a run with the same arguments (steps apart), got that of "
             f"another: {str(file)!r}"
@@ -163,9 +174,25 @@ def restore(state: State, file: Path, digest: str) -> None:
         mine = getattr(state, name)
         if values.shape != mine.shape or values.dtype != mine.dtype:
             raise ValueError(f"checkpoint is damaged: {name} has shape {values.shape}")
-        mine[...] = values
-    for name in State.NUMBERS:
-        setattr(state, name, int(about[name]))
+    most = {
+        "columns": state.rows.shape[1],
+        "saved": len(state.trajectory),
+        "step": MOST,
+        "status": LAST,
+    }
+    for name, number in numbers.items():
+        if not 0 <= number <= most[name]:
+            raise ValueError(f"checkpoint is damaged: {name} is {number}")
+    reached = found["reached"]
+    if np.any(reached < 0) or np.any(reached > state.hits.shape[1]):
+        raise ValueError(f"checkpoint is damaged: reached holds {reached.min()} to {reached.max()}")
+    for name in ("rows", "scale", "layer"):
+        if not np.isfinite(found[name]).all():
+            raise ValueError(f"checkpoint is damaged: {name} is not finite")
+    for name, values in found.items():
+        getattr(state, name)[...] = values
+    for name, number in numbers.items():
+        setattr(state, name, number)
 
 
 def digest_of(described: Any, arrays: dict[str, Any]) -> str:

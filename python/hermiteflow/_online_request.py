@@ -133,7 +133,10 @@ def start_of_overlaps(
             )
         student_overlaps = np.ones((1, 1))
     positive = isinstance(flow, SquaredFlow) and not unit and flow._correlators[0].needs_norm[0]
-    M, Q = check_order_parameters(M, student_overlaps, targets.k, unit=unit, positive=positive)
+    M, Q = check_order_parameters(
+        M, student_overlaps, targets.k, unit=unit, positive=positive,
+        names=("overlaps", "student_overlaps"),
+    )  # fmt: skip
     rows = _coordinates.of_order_parameters(targets, M, Q, unit=unit).state
     if rows.shape[1] > d:
         raise ValueError(

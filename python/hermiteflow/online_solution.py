@@ -101,16 +101,18 @@ class OnlineSolution(Shown):
     def losses(self) -> Array:
         """The population loss at `saved`, shape (T,): (2), or (9) with its factor 1/2.
 
-        Of "marginal" neurons too where the loss is (2), a sum over neurons.
+        Of "marginal" neurons too where the loss is (2), a sum over neurons; NaN from where one of
+        them has ended.
         """
         flow = self.flow
+        out = np.full(self.saved.size, np.nan)
         if isinstance(flow, CorrelationFlow):
-            each: Array = flow.interaction(self.trajectory) @ flow.target_weights
-            loss: Array = -(each @ self.second_layer)
-            return loss
+            known = np.isfinite(self.trajectory).all(axis=(1, 2))
+            each: Array = flow.interaction(self.trajectory[known]) @ flow.target_weights
+            out[known] = -(each @ self.second_layer)
+            return out
         assert self.student_trajectory is not None
         layers = self.layer_trajectory
-        out = np.full(self.saved.size, np.nan)
         for i, (M, Q) in enumerate(zip(self.trajectory, self.student_trajectory, strict=True)):
             if np.isfinite(M).all():
                 out[i] = flow.loss_of(M, Q, self.second_layer if layers is None else layers[i])
