@@ -303,6 +303,7 @@ def test_executors_and_stores_give_the_same_bits(executor: str, tmp_path: Any) -
         ({"d": (50, 100), "d_fit": 60}, "d must hold two values at or above d_fit=60"),
         ({"d": (100, 100)}, "d must hold two values"),
         ({"n": 1}, "n must be at least 2, got 1"),
+        ({"replicates": 1}, "replicates must be at least 2, got 1"),
         ({"level": 1.0}, "level must lie strictly between 0 and 1"),
         ({"delta": 0.0}, "delta must be positive, got 0.0"),
         ({"horizon": -1}, "horizon must be positive"),

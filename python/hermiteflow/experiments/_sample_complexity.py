@@ -93,7 +93,7 @@ class SampleComplexityConfig:
         Slopes are fitted over ``d >= d_fit``: corrections fall like 1/sqrt(d), but for p* = 2 like
         1/log(d) in `power`, not in `log_rate`.
     replicates : int
-        Bootstrap replicates of the slopes.
+        Bootstrap replicates of the slopes, at least 2.
     rtol : float
         Relative tolerance of `hf.solve`.
     confidence : float
@@ -126,6 +126,7 @@ class SampleComplexityConfig:
         whole = all(d.is_integer() and d >= max(2, self.k) for d in self.d)
         require(whole, "d", f"be whole numbers of at least {max(2, self.k)}", self.d)
         require(self.n >= 2, "n", "be at least 2", self.n)
+        require(self.replicates >= 2, "replicates", "be at least 2", self.replicates)
         require(0.0 < self.level < 1.0, "level", "lie strictly between 0 and 1", self.level)
         for name in ("delta", "horizon"):
             require(getattr(self, name) > 0.0, name, "be positive", getattr(self, name))
