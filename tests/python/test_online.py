@@ -181,6 +181,21 @@ def test_huge_dimensions() -> None:
     assert np.linalg.eigvalsh(sol.student_overlaps)[0] > 0.9
 
 
+def test_long_steps_in_law_are_watched_one_by_one() -> None:
+    seen: list[int] = []
+
+    def stop(done: int, steps: int) -> None:
+        seen.append(done)
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        hf.online_sgd(
+            SQUARED, batch=200_000, steps=1000, learning_rate=1e-6, seed=0, progress=stop,
+            **parameters(),
+        )  # fmt: skip
+    assert 0 < seen[0] < 64
+
+
 # ------------------------------------------------------------------ objects
 
 
