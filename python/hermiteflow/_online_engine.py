@@ -158,7 +158,7 @@ def restore(state: State, file: Path, digest: str) -> None:
             raise ValueError(f"its format is {about['format']!r}")
         written = about["digest"]
         numbers = {name: int(about[name]) for name in State.NUMBERS}
-    except (
+    except (  # a changed byte may name a zip method that Python lacks: NotImplementedError
         OSError, KeyError, ValueError, TypeError, EOFError, NotImplementedError,
         zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
@@ -167,8 +167,8 @@ def restore(state: State, file: Path, digest: str) -> None:
         ) from error
     if written != digest:
         raise ValueError(
-            "checkpoint must belong to a run with the same arguments (steps apart), got that of "
-            f"another: {str(file)!r}"
+            "checkpoint must belong to a run with the same arguments (steps apart) under the same "
+            f"instruction set, got that of another: {str(file)!r}"
         )
     for name, values in found.items():
         mine = getattr(state, name)

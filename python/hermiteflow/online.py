@@ -167,7 +167,9 @@ def online_sgd(
         start = make_start(flow, weights, overlaps, student_overlaps, d, method)
         d = start.d
         spec = _spec(flow, start.rows.shape[0], d)
-        state = _state(flow, start, spec, batch, method == "in_law", levels, saves, memory_limit)
+        state = _state(
+            flow, start, spec, batch, method == "in_law", levels, saves, memory_limit, threads
+        )
         task = Task(
             spec, method == "in_law", steps, batch, rate, stream_key(seed, "online_sgd"), levels,
             enough, saves,
@@ -206,7 +208,11 @@ def online_sgd(
         layer_trajectory=layers,
         events=found(events, hits, columns),
         status=status,
-        options={"steps": steps, "events": dict(events or {})},
+        options={
+            "steps": steps,
+            "seed": int(seed) if isinstance(seed, int | np.integer) else None,
+            "events": dict(events or {}),
+        },
     )
 
 
@@ -235,6 +241,7 @@ def _state(
     levels: Array,
     saves: Whole,
     limit: float | None,
+    threads: int,
 ) -> State:
     """Return the state before the first step."""
     n, r = start.rows.shape
@@ -244,7 +251,7 @@ def _state(
     T, kept = saves.size, trained(flow)
     sizes = {
         "the weights, 16 n d" if not in_law else "the state, 16 n (n + k)": 16 * n * room,
-        "samples of a batch": 8 * batch * (min(room, 1 << 22) + 3 * n + k),
+        "samples of a batch": 8 * batch * (_inputs(batch, room, threads) + 3 * n + k),
         "save_at, 8 T n (n + k)": 8 * T * n * (n + k),
     }
     check_limit(limit, sizes)
@@ -270,6 +277,13 @@ def _state(
         if kept:
             state.layers[0] = layer[:n]
     return state
+
+
+def _inputs(batch: int, room: int, threads: int) -> int:
+    """Coordinates of each sample that are kept: all, or of many those in hand of each thread."""
+    stretch = 1024
+    few = batch * -(-room // stretch) * stretch <= 1 << 22
+    return room if few else min(room, stretch * (threads or os.cpu_count() or 1))
 
 
 def _aligned(n: int, room: int) -> Array:

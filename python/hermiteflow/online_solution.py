@@ -62,7 +62,7 @@ class OnlineSolution(Shown):
     status : (n,) int
         `Status` of each neuron: t_end (all steps taken), event, or non_finite.
     options : dict
-        What else `online_sgd` was asked for.
+        What else `online_sgd` was asked for: steps, events, and the seed where it was an integer.
 
     Examples
     --------

@@ -247,6 +247,24 @@ def test_solutions_come_back_from_files(name: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(ds["step"], [0, 10])
 
 
+def test_the_seed_is_kept_and_many_inputs_are_not() -> None:
+    assert hf.online_sgd(CUBE, **parameters(), **RUN).options["seed"] == RUN["seed"]
+    other = {**RUN, "seed": np.random.SeedSequence(3)}
+    assert hf.online_sgd(CUBE, **parameters(), **other).options["seed"] is None
+    # 2000 samples of 1e5 numbers are 1.6 GB, of which 1024 columns a thread are kept at a time
+    W = hf.random_weights(n=2, d=10**5, seed=0)
+    sol = hf.online_sgd(
+        SQUARED, weights=W, batch=2000, steps=1, learning_rate=1e-6, seed=0, n_threads=1,
+        memory_limit=5e7,
+    )  # fmt: skip
+    assert sol.steps[0] == 1
+    with pytest.raises(ValueError, match="for samples of a batch"):
+        hf.online_sgd(
+            SQUARED, weights=W, batch=2000, steps=1, learning_rate=1e-6, seed=0, n_threads=1,
+            memory_limit=1e7,
+        )  # fmt: skip
+
+
 # ------------------------------------------------------------------ bad input
 
 
