@@ -111,32 +111,35 @@ struct Neurons {
   }
 
   // ---- one step of all lanes ---------------------------------------------------------------
+  // Two words of 64 bits from each counter: one for each pair of rows, and one for the trial of chi
+  // squared.
   void draw() {
-    for (Index pair = 0; pair <= padded2(rows) / 2; ++pair) {
-      Words one[parts], two[parts];
+    const Index pairs = padded2(rows) / 2;
+    for (Index pair = 0; pair <= pairs; pair += 2) {
+      Words word[2][parts];
       for (int q = 0; q < parts; ++q) {
         Counters c;
         Words at, who;
         std::memcpy(&at, step + q * draw_lanes, sizeof at);
         std::memcpy(&who, id + q * draw_lanes, sizeof who);
-        c.at[0] = spread(static_cast<std::uint64_t>(pair));
+        c.at[0] = spread(static_cast<std::uint64_t>(pair / 2));
         c.at[1] = at & 0xFFFFFFFFULL;
         c.at[2] = (at >> 32) | (static_cast<std::uint64_t>(SampleTag::neurons) << 24);
         c.at[3] = who & 0xFFFFFFFFULL;
-        philox(c, keys, one[q], two[q]);
+        philox(c, keys, word[0][q], word[1][q]);
       }
-      if (pair == padded2(rows) / 2) {  // the last pair is for the trial of chi squared
-        for (int q = 0; q < parts; ++q) put(uniform, q, uniforms(one[q]));
-        return;
-      }
-      double* const to = draws + 2 * pair * L;
-      Draws radius[parts];
-      for (int q = 0; q < parts; ++q) radius[q] = roots(minus_two_logs(uniforms(one[q])));
-      for (int q = 0; q < parts; ++q) {
-        Draws x, y;
-        directions(two[q], x, y);
-        put(to, q, x * radius[q]);
-        put(to + L, q, y * radius[q]);
+      for (Index half = 0; half < 2 && pair + half <= pairs; ++half) {
+        double* const to = pair + half == pairs ? uniform : draws + 2 * (pair + half) * L;
+        for (int q = 0; q < parts; ++q) {
+          if (pair + half == pairs) {
+            put(to, q, uniforms(word[half][q]));
+            continue;
+          }
+          Draws x, y;
+          box_muller(word[half][q], x, y);
+          put(to, q, x);
+          put(to + L, q, y);
+        }
       }
     }
   }

@@ -91,13 +91,13 @@ HF_INLINE Draws minus_two_logs(const Draws& u) {
   // the whole number exponent - 1023 as a double, by the bits of 2^52
   const Draws e = (Draws)(exponent | 0x4330000000000000ULL) - (0x1p52 + 1023.0);
   const Draws s = (f - 1.0) / (f + 1.0), s2 = s * s;
-  // (atanh(s) / s - 1) / s^2 for s^2 < 0.0295, by Chebyshev's nodes: right to 5e-18
-  constexpr double c[] = {0.3333333333333335, 0.19999999999949752, 0.14285714312987743,
-                          0.1111110556739754, 0.09091444562630861, 0.07665860800278021,
-                          0.07308224842521703};
-  Draws sum = s2 * c[6];
-#pragma GCC unroll 8
-  for (int i = 5; i >= 0; --i) sum = (sum + c[i]) * s2;
+  // (atanh(s) / s - 1) / s^2 for s^2 < 0.0295, by Chebyshev's nodes: right to 1e-13, since u itself
+  // is known to 2^-41
+  constexpr double c[] = {0.33333333333687715, 0.19999999398440554, 0.14285877314555742,
+                          0.11095697456759207, 0.09681384335192404};
+  Draws sum = s2 * c[4];
+#pragma GCC unroll 4
+  for (int i = 3; i >= 0; --i) sum = (sum + c[i]) * s2;
   return e * -1.3862943611198906 - 4.0 * (s + s * sum);
 }
 
@@ -107,40 +107,44 @@ HF_INLINE Draws roots(const Draws& x) {
   return out;
 }
 
-// A uniform direction of the plane: an angle in (0, pi/4), two signs, and which of cosine and sine
-// comes first.
-HF_INLINE void directions(const Words& second, Draws& x, Draws& y) {
-  const Draws angle = uniforms(second) * 0.78539816339744831;
+// A uniform direction of the plane from the 24 lowest bits: an angle in (0, pi/4), in the middle of
+// one of 2^21 cells, two signs, and which of cosine and sine comes first. Polynomials of degree
+// below 2^24 have the mean that they have over the circle.
+HF_INLINE void directions(const Words& word, Draws& x, Draws& y) {
+  const Words cell = ((word << 28) & 0x000FFFFF80000000ULL) | 0x3FF0000040000000ULL;
+  const Draws angle = ((Draws)cell - 1.0) * 0.78539816339744831;
   const Draws z = angle * angle;
-  // (sin(x) / x - 1) / z and (cos(x) - 1) / z, z = x^2, by Chebyshev's nodes: right to 2e-17
-  constexpr double of_sine[] = {-0.16666666666666666,    0.008333333333330948,
-                                -0.00019841269836758574, 2.755731610255244e-06,
-                                -2.5051131845003624e-08, 1.5918129294866608e-10};
-  constexpr double of_cosine[] = {-0.5,
-                                  0.04166666666666664,
-                                  -0.0013888888888880775,
-                                  2.480158729369346e-05,
-                                  -2.7557315566341895e-07,
-                                  2.0875886738047052e-09,
-                                  -1.1367998654022494e-11};
-  Draws s = z * of_sine[5], c = z * of_cosine[6];
-#pragma GCC unroll 8
-  for (int i = 4; i >= 0; --i) s = (s + of_sine[i]) * z;
-#pragma GCC unroll 8
-  for (int i = 5; i >= 0; --i) c = (c + of_cosine[i]) * z;
+  // (sin(x) / x - 1) / z and (cos(x) - 1) / z, z = x^2, by Chebyshev's nodes: right to 3e-13
+  constexpr double of_sine[] = {-0.16666666666663885, 0.008333333331079223, -0.00019841266916985966,
+                                2.755599092956532e-06, -2.4805636241834762e-08};
+  constexpr double of_cosine[] = {-0.4999999999996389, 0.04166666663739607, -0.00138888850913992,
+                                  2.4799862190148396e-05, -2.7237140418016e-07};
+  Draws s = z * of_sine[4], c = z * of_cosine[4];
+#pragma GCC unroll 4
+  for (int i = 3; i >= 0; --i) {
+    s = (s + of_sine[i]) * z;
+    c = (c + of_cosine[i]) * z;
+  }
   s = angle + angle * s;
   c = 1.0 + c;
-  const auto swap = (second & 1) != 0;
-  const Words a = (Words)(swap ? s : c) ^ ((second << 62) & 0x8000000000000000ULL),
-              b = (Words)(swap ? c : s) ^ ((second << 61) & 0x8000000000000000ULL);
+  const auto swap = (word & 1) != 0;
+  const Words a = (Words)(swap ? s : c) ^ ((word << 62) & 0x8000000000000000ULL),
+              b = (Words)(swap ? c : s) ^ ((word << 61) & 0x8000000000000000ULL);
   x = (Draws)a;
   y = (Draws)b;
 }
 
+// The radius of two normal numbers from the 40 highest bits, at most 7.54; its square has mean 2 to
+// 1e-12.
+HF_INLINE Draws radii(const Words& word) {
+  const Words cell = ((word >> 12) & 0x000FFFFFFFFFF000ULL) | 0x3FF0000000000800ULL;
+  return roots(minus_two_logs((Draws)cell - 1.0));
+}
+
 // Two independent normal numbers a lane.
-HF_INLINE void box_muller(const Words& first, const Words& second, Draws& x, Draws& y) {
-  const Draws radius = roots(minus_two_logs(uniforms(first)));
-  directions(second, x, y);
+HF_INLINE void box_muller(const Words& word, Draws& x, Draws& y) {
+  const Draws radius = radii(word);
+  directions(word, x, y);
   x *= radius;
   y *= radius;
 }
@@ -152,29 +156,32 @@ HF_INLINE Words lane_numbers() {
   return out;
 }
 
-// Normals of sample `sample`: out (groups * draw_group), group g from counters 8 g .. 8 g + 7.
+// Normals of sample `sample`: out (groups * draw_group). Groups 2 g and 2 g + 1 come from the first
+// and the second words of counters 8 g .. 8 g + 7; `first` is even.
 inline void draw_normals(const RoundKeys& key, std::uint32_t tag, std::uint64_t sample, Index first,
                          Index groups, double* out) {
   Counters counters;
-  counters.at[0] = lane_numbers() + static_cast<std::uint64_t>(first * draw_counters);
+  counters.at[0] = lane_numbers() + static_cast<std::uint64_t>(first / 2 * draw_counters);
   counters.at[1] = spread(sample & 0xFFFFFFFFULL);
   counters.at[2] = spread(sample >> 32);
   counters.at[3] = spread(tag);
   constexpr Index most = 8;
-  Words one[most], two[most];
-  const Index parts = groups * draw_parts;
+  Words word[2][most];
+  const Index parts = (groups + 1) / 2 * draw_parts;
   for (Index begin = 0; begin < parts; begin += most) {
     const Index count = parts - begin < most ? parts - begin : most;
     for (Index i = 0; i < count; ++i) {
-      philox(counters, key, one[i], two[i]);
+      philox(counters, key, word[0][i], word[1][i]);
       counters.at[0] += static_cast<std::uint64_t>(draw_lanes);
     }
-    for (Index i = 0; i < count; ++i) {
+    for (Index i = 0; i < 2 * count; ++i) {
+      const Index part = begin + i / 2, group = part / draw_parts * 2 + i % 2;
+      if (group >= groups) continue;  // the last group may be alone
       Draws x, y;
-      box_muller(one[i], two[i], x, y);
-      std::memcpy(out, &x, sizeof x);
-      std::memcpy(out + draw_counters, &y, sizeof y);
-      out += (begin + i + 1) % draw_parts == 0 ? draw_counters + draw_lanes : draw_lanes;
+      box_muller(word[i % 2][i / 2], x, y);
+      double* const to = out + group * draw_group + part % draw_parts * draw_lanes;
+      std::memcpy(to, &x, sizeof x);
+      std::memcpy(to + draw_counters, &y, sizeof y);
     }
   }
 }
