@@ -67,6 +67,7 @@ EmpiricalEvaluator::EmpiricalEvaluator(const EmpiricalFlow& flow, int threads, W
   threads_ = static_cast<int>(std::min<Index>(threads_, shares_));
   const bool pulls = flow.squared && !flow.constrained;
   sums_size_ = (pulls ? 2 : 1) * size + 2 * rounded(flow.n, squared_lanes) + squared_lanes;
+  weights_ = make_scratch(rounded(flow.n, squared_lanes) * width);
   for (int i = 0; i < threads_; ++i)
     scratch_.push_back(make_scratch(kernel_.empirical_scratch(&samples_)));
 }
@@ -134,6 +135,7 @@ bool EmpiricalEvaluator::sum(const double* y, bool force, bool pull) {
   if (sums_ == nullptr) sums_ = make_scratch(shares_ * sums_size_);
   if (last_ == nullptr) last_ = state();
   known_ = false;
+  kernel_.empirical_weights(&samples_, y, weights_.get());
   // of a share: the vectors, then the scalars
   const Index clear = force ? 0 : sums_size_ - squared_lanes;
   const auto begin = [&](Index share) {
@@ -143,7 +145,7 @@ bool EmpiricalEvaluator::sum(const double* y, bool force, bool pull) {
   const bool going = by_shares(begin, [&](Index from, Index end, Index share, int thread) {
     EmpiricalSums to = sums(share, pull);
     if (!force) to.force = nullptr;
-    kernel_.empirical_sums(&samples_, y, from, end, &to,
+    kernel_.empirical_sums(&samples_, weights_.get(), from, end, &to,
                            scratch_[static_cast<std::size_t>(thread)].get());
   });
   if (!going) return false;
@@ -219,9 +221,10 @@ double EmpiricalEvaluator::loss(const double* y) {
 }
 
 bool EmpiricalEvaluator::outputs(const double* y, double* out) {
+  kernel_.empirical_weights(&samples_, y, weights_.get());
   return by_shares([](Index) {},
                    [&](Index begin, Index end, Index, int thread) {
-                     kernel_.empirical_outputs(&samples_, y, begin, end, out,
+                     kernel_.empirical_outputs(&samples_, weights_.get(), begin, end, out,
                                                scratch_[static_cast<std::size_t>(thread)].get());
                    });
 }

@@ -2,28 +2,28 @@
 // the sample is read once.
 #include "kernels.hpp"
 
+#include <cstring>
+
 #include "hermiteflow/point_link.hpp"
-#include "hermiteflow/product.hpp"
 #include "hermiteflow/sample_products.hpp"
 
 namespace hermiteflow::HF_ISA {
 
 namespace {
 
-// From so many neurons on, fields take packed factors: sums across lanes would cost more.
-constexpr Index packed = 24;
+// From so many neurons on, W is taken in panels: sums across lanes would cost more.
+constexpr Index many = 24;
 
 class EmpiricalBlock {
  public:
   static Index memory(const EmpiricalField& f) {
-    return f.block * pitch_of(f.width) + 3 * f.n * f.block + 3 * f.block + Product::memory();
+    return f.block * pitch_of(f.width) + 3 * f.n * f.block + 3 * f.block;
   }
 
   EmpiricalBlock(const EmpiricalField& field, const double* w, double* scratch)
       : f_(field), w_(w), x_(scratch), fields_(x_ + f_.block * pitch_of(f_.width)),
         values_(fields_ + f_.n * f_.block), slopes_(values_ + f_.n * f_.block),
-        y_(slopes_ + f_.n * f_.block), f_of_(y_ + f_.block), e_(f_of_ + f_.block),
-        packing_(e_ + f_.block) {}
+        y_(slopes_ + f_.n * f_.block), f_of_(y_ + f_.block), e_(f_of_ + f_.block) {}
 
   // f of the samples [begin, end), at most a block of them
   const double* outputs(Index begin, Index end) {
@@ -57,15 +57,16 @@ class EmpiricalBlock {
     *to.loss += f_.squared ? 0.5 * loss.sum() : -loss.sum();
     if (to.force == nullptr) return;
     for (Index i = 0; i < f_.n; ++i) weigh(i, to);
-    products().add(slopes_, to.force, ahead(end));
-    if (to.pull != nullptr) products().add(values_, to.pull, ahead(f_.sample.count));
+    // fields are not wanted any more
+    products().add(slopes_, fields_, to.force, ahead(end));
+    if (to.pull != nullptr) products().add(values_, fields_, to.pull, ahead(f_.sample.count));
   }
 
  private:
   const EmpiricalField& f_;
   const double* w_;
   // X (block, pitch); then (n, block) each; then (block,) each
-  double *x_, *fields_, *values_, *slopes_, *y_, *f_of_, *e_, *packing_;
+  double *x_, *fields_, *values_, *slopes_, *y_, *f_of_, *e_;
 
   SampleProducts products() const { return {f_.n, f_.block, f_.width, pitch_of(f_.width), x_}; }
 
@@ -77,10 +78,10 @@ class EmpiricalBlock {
     else
       fetch(static_cast<const double*>(from.x) + begin * from.stride, from.stride, end - begin,
             from.d, f_.block, pitch_of(f_.width), x_);
-    if (f_.n < packed) return products().fields(w_, fields_);
-    Product product{f_.n, f_.block, f_.width, w_, x_, nullptr, nullptr, fields_};
-    product.b_stride = pitch_of(f_.width);
-    product.run<Layout::transposed>(packing_);
+    if (f_.n < many)
+      products().fields(w_, fields_);
+    else
+      products().fields_of_panels(w_, fields_, values_);
   }
 
   // The block that begins at `end`.
@@ -129,6 +130,13 @@ void by_blocks(const EmpiricalField& field, Index begin, Index end, const Work& 
 }  // namespace
 
 Index empirical_scratch(const EmpiricalField* field) { return EmpiricalBlock::memory(*field); }
+
+void empirical_weights(const EmpiricalField* field, const double* w, double* out) {
+  if (field->n < many)
+    std::memcpy(out, w, static_cast<std::size_t>(field->n * field->width) * sizeof *w);
+  else
+    panels_of(w, field->n, field->width, out);
+}
 
 void empirical_sums(const EmpiricalField* field, const double* w, Index begin, Index end,
                     const EmpiricalSums* sums, double* scratch) {

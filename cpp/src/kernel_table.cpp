@@ -67,6 +67,7 @@ extern "C" const hermiteflow::KernelTable HF_JOIN(hermiteflow_kernels_, HF_ISA) 
     hermiteflow::HF_ISA::marginal_scratch,
     hermiteflow::HF_ISA::marginal_neurons,
     hermiteflow::HF_ISA::empirical_scratch,
+    hermiteflow::HF_ISA::empirical_weights,
     hermiteflow::HF_ISA::empirical_sums,
     hermiteflow::HF_ISA::empirical_outputs,
     hermiteflow::HF_ISA::fma_peak,

@@ -65,6 +65,7 @@ void marginal_neurons(const MarginalProblem* problem, const MarginalResult* resu
                       const Control* control, double* scratch, bool may_poll);
 
 Index empirical_scratch(const EmpiricalField* field);
+void empirical_weights(const EmpiricalField* field, const double* w, double* out);
 void empirical_sums(const EmpiricalField* field, const double* w, Index begin, Index end,
                     const EmpiricalSums* sums, double* scratch);
 void empirical_outputs(const EmpiricalField* field, const double* w, Index begin, Index end,

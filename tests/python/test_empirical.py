@@ -81,7 +81,7 @@ def test_gradient_is_the_slope_of_the_loss(which: str, constrained: bool) -> Non
         np.testing.assert_allclose(np.sum(found * W, axis=1), 0.0, atol=1e-15)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 6, 23, 24, 45])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 6, 23, 24, 30, 33, 45])
 @pytest.mark.parametrize(("N", "d"), [(1, 3), (23, 8), (150, 33), (1000, 16), (60, 1300)])
 def test_every_shape(N: int, d: int, n: int) -> None:
     """Blocks and strips that do not divide; both ways to multiply, few neurons and many."""

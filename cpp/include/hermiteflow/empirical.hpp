@@ -72,6 +72,7 @@ class EmpiricalEvaluator {
   Watch& watch_;
   int threads_;
   EmpiricalField samples_;
+  Scratch weights_;  // as kernels take them
   SquaredField sizes_;
   Index shares_, sums_size_;
   std::vector<Scratch> scratch_;  // of each thread

@@ -315,6 +315,8 @@ struct KernelTable {
   // doubles of scratch memory of the two that follow, which look at the samples [begin, end), a
   // block at a time; w (n, width), aligned
   Index (*empirical_scratch)(const EmpiricalField*);
+  // W (n, width) as the two below take it, of rounded_up(n, 8) * width numbers
+  void (*empirical_weights)(const EmpiricalField*, const double* w, double* out);
   void (*empirical_sums)(const EmpiricalField*, const double* w, Index begin, Index end,
                          const EmpiricalSums*, double* scratch);
   // f of each sample, out (count,)
