@@ -31,7 +31,7 @@ INTERVAL = 10.0
 END, EVENT = 1, 2
 #: Most steps of a run, and the largest number of a `Status`.
 MOST, LAST = 1 << 53, 6
-_FORMAT = "hermiteflow online checkpoint 1"
+_FORMAT = "hermiteflow online checkpoint 2"
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ class State:
     ARRAYS = (
         "rows", "scale", "layer", "reached", "hits", "trajectory", "students", "layers",
     )  # fmt: skip
+    PATHS = ("trajectory", "students", "layers")  # a checkpoint has their first `saved` entries
     NUMBERS = ("columns", "saved", "step", "status")
 
 
@@ -109,7 +110,7 @@ def run(
 ) -> None:
     """Take all steps, in place; with a file, go on from it and write it again and again."""
     if file is not None and file.exists():
-        restore(state, file, digest)
+        restore(state, file, digest, task.saves)
         if state.step > task.steps:
             raise ValueError(
                 f"steps must be at least {state.step}, where the checkpoint is, got {task.steps}"
@@ -130,32 +131,35 @@ def run(
             spent = max(time.monotonic() - begun, 1e-4)
             chunk = int(np.clip(chunk * INTERVAL / spent, 1, 4 * chunk))
             if spent > 0.2 * INTERVAL or state.step == last or state.status != END:
-                keep(state, file, digest)
+                keep(state, file, digest, task.saves)
 
 
-def keep(state: State, file: Path, digest: str) -> None:
+def keep(state: State, file: Path, digest: str, saves: Whole) -> None:
     """Write a checkpoint, which appears whole or not at all."""
     numbers = {name: getattr(state, name) for name in State.NUMBERS}
     about = json.dumps({"format": _FORMAT, "digest": digest, **numbers})
     arrays = {name: getattr(state, name) for name in State.ARRAYS}
+    arrays |= {name: arrays[name][: state.saved] for name in State.PATHS}
     with whole(file) as part, part.open("wb") as out:
-        np.savez(out, about=np.array(about), **arrays)
+        np.savez(out, about=np.array(about), saves=saves[: state.saved], **arrays)
 
 
-def restore(state: State, file: Path, digest: str) -> None:
-    """Read a checkpoint of the same run into the state.
+def restore(state: State, file: Path, digest: str, saves: Whole) -> None:
+    """Read a checkpoint of the same run into the state; later steps than its own may be saved.
 
     Raises
     ------
     ValueError
-        If it is none, is damaged, or belongs to another run.
+        If it is none, is damaged, belongs to another run, or kept other steps than `saves` up to
+        where it is.
     """
     try:
         with file.open("rb") as raw, np.load(raw, allow_pickle=False) as data:
             about = json.loads(str(data["about"]))
+            if about["format"] != _FORMAT:
+                raise ValueError(f"its format is {about['format']!r}")
             found = {name: data[name] for name in State.ARRAYS}
-        if about["format"] != _FORMAT:
-            raise ValueError(f"its format is {about['format']!r}")
+            kept = data["saves"]
         written = about["digest"]
         numbers = {name: int(about[name]) for name in State.NUMBERS}
     except (  # a changed byte may name a zip method that Python lacks: NotImplementedError
@@ -170,19 +174,23 @@ def restore(state: State, file: Path, digest: str) -> None:
             "checkpoint must belong to a run with the same arguments (steps apart) under the same "
             f"instruction set, got that of another: {str(file)!r}"
         )
-    for name, values in found.items():
-        mine = getattr(state, name)
-        if values.shape != mine.shape or values.dtype != mine.dtype:
-            raise ValueError(f"checkpoint is damaged: {name} has shape {values.shape}")
-    most = {
-        "columns": state.rows.shape[1],
-        "saved": len(state.trajectory),
-        "step": MOST,
-        "status": LAST,
-    }
+    most = {"columns": state.rows.shape[1], "saved": kept.size, "step": MOST, "status": LAST}
     for name, number in numbers.items():
         if not 0 <= number <= most[name]:
             raise ValueError(f"checkpoint is damaged: {name} is {number}")
+    done, step = numbers["saved"], numbers["step"]
+    if kept.shape != (done,) or kept.dtype != saves.dtype or np.any(kept > step):
+        raise ValueError(f"checkpoint is damaged: saves has {kept.size} steps")
+    asked = saves[saves <= step]
+    if not np.array_equal(asked, kept):
+        raise ValueError(
+            f"save_at must hold, up to step {step} where the checkpoint is, the steps that it "
+            f"kept, {_listed(kept)}, got {_listed(asked)}"
+        )
+    for name, values in found.items():
+        mine = getattr(state, name)[: done if name in State.PATHS else None]
+        if values.shape != mine.shape or values.dtype != mine.dtype:
+            raise ValueError(f"checkpoint is damaged: {name} has shape {values.shape}")
     reached = found["reached"]
     if np.any(reached < 0) or np.any(reached > state.hits.shape[1]):
         raise ValueError(f"checkpoint is damaged: reached holds {reached.min()} to {reached.max()}")
@@ -190,9 +198,14 @@ def restore(state: State, file: Path, digest: str) -> None:
         if not np.isfinite(found[name]).all():
             raise ValueError(f"checkpoint is damaged: {name} is not finite")
     for name, values in found.items():
-        getattr(state, name)[...] = values
+        getattr(state, name)[: len(values)] = values
     for name, number in numbers.items():
         setattr(state, name, number)
+
+
+def _listed(steps: Whole) -> str:
+    few = [str(step) for step in steps[:6]]
+    return "[" + ", ".join(few + ["..."] * (steps.size > len(few))) + "]"
 
 
 def digest_of(described: Any, arrays: dict[str, Any]) -> str:

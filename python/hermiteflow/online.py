@@ -101,7 +101,7 @@ def online_sgd(
     checkpoint : path, optional
         "direct" and "in_law": a file that keeps the state about every 10 s. If it exists, the run
         goes on from there, to the same bits as an unbroken one; more `steps` continue a run that
-        has ended. Needs a seed.
+        has ended, and `save_at` may then hold other steps beyond it. Needs a seed.
     memory_limit : float
         Most bytes of state and result; half of the machine's by default.
     progress : bool or callable
@@ -308,7 +308,7 @@ def _digest(
         "isa": _core.build_info()["isa"],
     }
     values = {name: value[1] for name, value in arrays.items()}
-    return digest_of(asked, {**values, "start": start.rows, "saves": task.saves})
+    return digest_of(asked, {**values, "start": start.rows})
 
 
 def _checkpoint(path: str | os.PathLike[str]) -> Path:

@@ -38,6 +38,36 @@ def test_a_broken_run_goes_on_to_the_same_bits(method: str, tmp_path: Path) -> N
         hf.online_sgd(flow, steps=3000, checkpoint=file, **keywords)
 
 
+@pytest.mark.parametrize("method", ["direct", "in_law"])
+def test_a_run_that_goes_on_may_save_other_steps(method: str, tmp_path: Path) -> None:
+    flow = hf.SquaredFlow(hf.Orthonormal(k=2), hf.hermite(3), train_second_layer=True)
+    keywords: dict[str, Any] = {
+        **parameters(), "learning_rate": 1e-3, "seed": 5, "method": method, "batch": 2,
+    }  # fmt: skip
+    file = tmp_path / "run.npz"
+
+    def run(steps: int, save_at: Any, checkpoint: Path | None = file) -> hf.OnlineSolution:
+        return hf.online_sgd(flow, steps=steps, save_at=save_at, checkpoint=checkpoint, **keywords)
+
+    run(300, [0, 10])
+    for steps, save_at in ((300, [0, 10]), (500, [0, 10, 301, 400]), (900, [0, 10, 301, 400, 900])):
+        assert run(steps, save_at) == run(steps, save_at, None)
+    for save_at, got in (
+        ([0, 10, 301, 400], r"\[0, 10, 301, 400\]"),  # one that was kept is missing
+        ([10, 301, 400, 900, 1000], r"\[10, 301, 400, 900\]"),
+        ([0, 11, 301, 400, 900], r"\[0, 11, 301, 400, 900\]"),
+        (None, r"\[\]"),
+        (range(0, 1000, 100), r"\[0, 100, 200, 300, 400, 500, ...\]"),
+    ):
+        words = r"save_at must hold, up to step 900 .* \[0, 10, 301, 400, 900\], got " + got
+        with pytest.raises(ValueError, match=words):
+            run(1000, save_at)
+    # the twin: what another run kept is not that of this one
+    other = hf.online_sgd(flow, steps=900, save_at=[0, 10, 301, 400, 900],
+                          **{**keywords, "seed": 6})  # fmt: skip
+    assert other != run(900, [0, 10, 301, 400, 900])
+
+
 def test_slow_steps_are_kept_as_often(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With a clock on which a step takes a second, a checkpoint is never far behind."""
     clock, kept = [0.0], [0.0]
@@ -90,27 +120,35 @@ def test_checkpoints_of_other_runs_are_refused(tmp_path: Path) -> None:
         {"saved": 1},
         {"status": 50},
         {"rows": float("nan")},
+        {"saves": 1},
+        {"saves": 100},
+        {"trajectory": None},
         {"reached": 100},
         {"reached": -100},
     ],
 )
 def test_damaged_checkpoints_are_refused(fault: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "run.npz"
-    keywords: dict[str, Any] = {**parameters(), **RUN, "events": {"up": hf.HittingTime(0.9)}}
+    keywords: dict[str, Any] = {
+        **parameters(), **RUN, "events": {"up": hf.HittingTime(0.9)}, "save_at": [3, 7],
+    }  # fmt: skip
     hf.online_sgd(SQUARED, checkpoint=file, **keywords)
     with np.load(file) as data:
         held = dict(data)
     about = json.loads(str(held["about"]))
     ((name, value),) = fault.items()
     if name in held:
-        held[name] = held[name] + value
+        held[name] = held[name][:1] if value is None else held[name] + value
     elif value is None:
         del about[name]
     else:
         about[name] = value
     held["about"] = np.array(json.dumps(about))
     np.savez(file, **held)
-    with pytest.raises(ValueError, match=r"checkpoint (is damaged|must be a file that online_sgd)"):
+    words = r"checkpoint (is damaged|must be a file that online_sgd)"
+    if fault == {"saves": 1}:
+        words = r"save_at must hold, .* \[4, 8\], got \[3, 7\]"
+    with pytest.raises(ValueError, match=words):
         hf.online_sgd(SQUARED, checkpoint=file, **keywords)
 
 
