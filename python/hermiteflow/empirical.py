@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +14,7 @@ from . import _checks, _core
 from ._checks import Array
 from ._display import Card
 from ._model import TeacherStudent
-from ._point_links import point_link
+from ._point_links import REACH, point_link
 from ._stored_sample import FileRows, Sample, check_labels, check_sample, digest
 from .links import Link
 from .targets import Targets
@@ -212,6 +213,12 @@ class EmpiricalFlow(TeacherStudent):
         n_threads : int, optional
             Threads; the result does not depend on them.
 
+        Raises
+        ------
+        ValueError
+            If W is not as above, or if the loss is not finite: it names the first row of X where f
+            is not (a link made from a callable is known for |w . x| <= 32), or what overflows.
+
         Examples
         --------
         >>> import numpy as np, hermiteflow as hf
@@ -222,7 +229,10 @@ class EmpiricalFlow(TeacherStudent):
         """
         weights = self._weights(W)
         threads = _checks.threads(n_threads)
-        return float(_core.empirical_loss(self.core(weights.shape[0]), weights, threads))
+        found = float(_core.empirical_loss(self.core(weights.shape[0]), weights, threads))
+        if not math.isfinite(found):
+            self._refuse("loss", weights, threads)
+        return found
 
     def gradient(self, W: ArrayLike, *, n_threads: int | None = None) -> Array:
         """Return the gradient (n, d) of the loss at W: Riemannian where W is constrained.
@@ -233,6 +243,12 @@ class EmpiricalFlow(TeacherStudent):
             Weights, of unit norm where they are constrained.
         n_threads : int, optional
             Threads; the result does not depend on them.
+
+        Raises
+        ------
+        ValueError
+            If W is not as above, or if the gradient is not finite: it names the first row of X
+            where f is not, or what overflows, as `loss` does.
 
         Examples
         --------
@@ -245,4 +261,21 @@ class EmpiricalFlow(TeacherStudent):
         weights = self._weights(W)
         threads = _checks.threads(n_threads)
         rates, _ = _core.empirical_rates(self.core(weights.shape[0]), weights, threads)
+        if not np.isfinite(rates).all():
+            self._refuse("gradient", weights, threads)
         return np.asarray(np.negative(rates, out=rates))
+
+    def _refuse(self, what: str, weights: Array, threads: int) -> NoReturn:
+        """Raise ValueError that tells where what was asked for at W is not finite."""
+        outputs = _core.empirical_outputs(self.core(weights.shape[0]), weights, threads)
+        bad = np.flatnonzero(~np.isfinite(outputs))
+        if bad.size:
+            row = int(bad[0])
+            field = float(np.abs(weights @ self.X[row].astype(np.float64)).max())
+            where = f"f(x) = {outputs[row]} in row {row} of X, where |w . x| is up to {field:.4g}"
+            if field > REACH:
+                where += f"; a link made from a callable is known on [-{REACH:g}, {REACH:g}]"
+            raise ValueError(f"W must give a finite {what}, got {where}")
+        sizes = (("|y|", np.abs(self.labels)), ("|f(x)|", np.abs(outputs)))
+        most = (f"{name} = {x.max():.4g} in row {int(x.argmax())} of X" for name, x in sizes)
+        raise ValueError(f"W must give a finite {what}, got an overflow with {' and '.join(most)}")

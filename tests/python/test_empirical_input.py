@@ -37,6 +37,11 @@ def solve(**options: Any) -> Any:
     return hf.solve(flow(loss="squared"), **{"weights": W, "t_end": 1.0, **options})
 
 
+def free(size: float) -> float:
+    return flow(loss="squared", constrained=False).loss(size * W)
+
+
+BIG = np.where(np.arange(N) == 7, 1e308, 1.0)
 SHAPE = "X must have shape (N, d) and not be empty"
 BAD: list[tuple[type[Exception], str, Callable[[], object]]] = [
     # the sample
@@ -97,6 +102,18 @@ BAD: list[tuple[type[Exception], str, Callable[[], object]]] = [
     (ValueError, "W must be finite", lambda: flow().gradient(np.nan * W)),
     (ValueError, "second_layer must have one entry for each of the n = 3 neurons, got 2",
      lambda: flow(second_layer=[1.0, 2.0]).gradient(W)),
+    # what is not finite
+    (ValueError, "W must give a finite loss, got f(x) = nan in row 3 of X, where |w . x| is up to "
+     "60; a link made from a callable is known on [-32, 32]",
+     lambda: flow(spoilt(60.0, (3, 3)), hf.link(np.arctan)).loss(np.eye(D)[3:])),
+    (ValueError, "W must give a finite gradient, got f(x) = nan in row 3 of X, where |w . x| is",
+     lambda: flow(spoilt(60.0, (3, 3)), hf.link(np.arctan)).gradient(np.eye(D)[2:])),
+    (ValueError, "W must give a finite loss, got f(x) = nan in row 0 of X, where |w . x| is up to ",
+     lambda: free(1e150)),
+    (ValueError, "W must give a finite loss, got an overflow with |y| = 1e+308 in row 7 of X and "
+     "|f(x)| = ", lambda: flow(y=BIG, loss="squared").loss(W)),
+    (ValueError, "W must give a finite gradient, got an overflow with |y| = 1.7e+308 in row 7",
+     lambda: flow(50.0 * X, y=1.7 * BIG).gradient(W)),
     # solve
     (ValueError, "weights must be given for an EmpiricalFlow", lambda: solve(weights=None)),
     (ValueError, "weights must have shape (n, 4), got (3, 5)",
@@ -134,6 +151,26 @@ def test_what_looks_odd_but_is_fine() -> None:
     assert np.isfinite(flow(1e30 * X, hf.link("tanh")).gradient(W)).all()
     assert not flow().X.flags.writeable
     assert X.flags.writeable
+
+
+@pytest.mark.parametrize("loss", ["correlation", "squared"])
+def test_a_run_that_is_not_finite_has_a_status(loss: str) -> None:
+    """Where it starts so and where it comes to be so: with the last finite state, and a warning."""
+    outside = flow(spoilt(60.0, (3, 3)), hf.link(np.arctan), loss=loss)
+    for run, weights in ((flow(y=BIG, loss=loss), W), (outside, np.eye(D)[2:])):
+        with pytest.warns(hf.SolveWarning, match=r"ended at t = 0: non_finite \("):
+            sol = hf.solve(run, weights=weights, t_end=1.0)
+        assert sol.status is hf.Status.non_finite
+        assert not sol.success
+        np.testing.assert_allclose(sol.weights, weights, rtol=0.0, atol=1e-15)
+    away = np.sqrt([[0.75, 0.0, 0.0, 0.25]])  # |w . x| < 32, and drawn to where it is more
+    pulls = flow(spoilt(60.0, (3, 3)), hf.link(np.arctan), loss=loss,
+                 y=np.where(np.arange(N) == 3, 900.0, 0.0))  # fmt: skip
+    with pytest.warns(hf.SolveWarning, match="non_finite"):
+        sol = hf.solve(pulls, weights=away, t_end=100.0)
+    assert sol.status is hf.Status.non_finite
+    assert 0.0 < sol.t_final < 100.0
+    assert np.isfinite([sol.loss, *sol.overlaps.ravel(), *sol.gradient_norms]).all()
 
 
 # ------------------------------------------------------------------ files
