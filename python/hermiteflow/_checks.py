@@ -122,6 +122,21 @@ def flag(value: object, name: str) -> bool:
     return bool(value)
 
 
+def reporting(value: object, name: str = "progress", *, none: bool = False) -> None:
+    """Raise TypeError unless the value is a boolean, a callable, or None where that is welcome."""
+    if not (isinstance(value, bool | np.bool_) or callable(value) or (none and value is None)):
+        others = "a callable or None" if none else "or a callable"
+        raise TypeError(f"{name} must be True or False, {others}, got {describe(value)}")
+
+
+def tolerance(value: object, name: str = "rtol") -> float:
+    """Return a relative tolerance that an adaptive method can meet."""
+    relative = real(value, name, low=0.0, high=0.1, open_low=True)
+    if relative < 1e-14:
+        raise ValueError(f"{name} must be at least 1e-14, got {value!r}")
+    return relative
+
+
 def choice(value: object, name: str, options: Sequence[str]) -> str:
     """Return one of the options, with a guess at what was meant otherwise."""
     listed = ", ".join(repr(option) for option in options)

@@ -146,9 +146,10 @@ def warn(counts: NDArray[np.int64], stacklevel: int = 3) -> None:
 
 def reporter(progress: Any, n: int, what: str = "neurons") -> Report:
     """Return what is called with the number of neurons, or other things, done."""
+    _checks.reporting(progress)
     if callable(progress):
         return lambda done: progress(done, n)
-    if not _checks.flag(progress, "progress"):
+    if not progress:
         return None
 
     def show(done: int) -> None:

@@ -95,11 +95,7 @@ def tolerances(
         return size, 0.0, np.ones(start.shape[0])
     if step is not None:
         raise ValueError(f"step must only be given with method 'rk4', got {step!r} and {method!r}")
-    relative = 1e-8
-    if rtol is not None:
-        relative = _checks.real(rtol, "rtol", low=0.0, high=0.1, open_low=True)
-        if relative < 1e-14:
-            raise ValueError(f"rtol must be at least 1e-14, got {rtol!r}")
+    relative = 1e-8 if rtol is None else _checks.tolerance(rtol)
     top = largest(start)
     if atol is None:
         return 0.0, relative, relative * 1e-3 * np.where(top > 0.0, top, 1.0)

@@ -352,9 +352,10 @@ class _Steps:
     def __init__(self, progress: Progress, max_steps: int) -> None:
         self.callback: Callable[[int], object] | None = None
         self._open = False
+        _checks.reporting(progress)
         if callable(progress):
             self.callback = lambda steps: progress(steps, max_steps)
-        elif _checks.flag(progress, "progress"):
+        elif progress:
             self.callback = self._show
 
     def _show(self, steps: int) -> None:

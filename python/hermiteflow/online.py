@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike
 from . import _checks, _coordinates, _core
 from ._checks import Array
 from ._described import describe_flow, describe_option
+from ._engine import Progress, reporter
 from ._marginal import marginal_start, run_marginal
 from ._memory import check_limit
 from ._online_engine import State, Task, Whole, digest_of, run
@@ -39,7 +39,6 @@ from .squared import SquaredFlow
 from .starts import Seed, stream_key
 
 METHODS = ("direct", "in_law", "marginal")
-Progress = bool | Callable[[int, int], object]
 
 
 def online_sgd(
@@ -160,7 +159,7 @@ def online_sgd(
         M, taken, status, hits, path = run_marginal(
             flow, _spec(flow, n, d), rows, steps=steps, rate=rate,
             key=stream_key(seed, "online_sgd"), levels=levels, enough=enough, saves=saves,
-            memory_limit=memory_limit, threads=threads, report=_reporter(progress, n, "neurons"),
+            memory_limit=memory_limit, threads=threads, report=reporter(progress, n),
         )  # fmt: skip
         Q, W, layer, students, layers = None, None, layer_of(flow, n), None, None
     else:
@@ -177,7 +176,7 @@ def online_sgd(
         file, digest = None, ""
         if checkpoint is not None:
             file, digest = _checkpoint(checkpoint), _digest(flow, task, start, method, events)
-        report = _reporter(progress, steps, "steps")
+        report = reporter(progress, steps, "steps")
         run(task, state, threads=threads, report=report, file=file, digest=digest)
         n = start.rows.shape[0]
         unit = sphere(flow)
@@ -318,19 +317,6 @@ def _checkpoint(path: str | os.PathLike[str]) -> Path:
     if file.is_dir() or not file.resolve().parent.is_dir():
         raise ValueError(f"checkpoint must name a file in a folder that exists, got {str(file)!r}")
     return file
-
-
-def _reporter(progress: Progress, total: int, what: str) -> Any:
-    if callable(progress):
-        return lambda done: progress(done, total)
-    if not _checks.flag(progress, "progress"):
-        return None
-
-    def show(done: int) -> None:
-        share = 100.0 * done / total
-        print(f"\r{done} of {total} {what} ({share:.0f} %)", end="", file=sys.stderr)
-
-    return show
 
 
 def _warn(status: np.ndarray[Any, Any], taken: Whole) -> None:

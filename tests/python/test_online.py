@@ -297,7 +297,7 @@ BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "checkpoint": ({"checkpoint": 3}, TypeError, "checkpoint must be a path"),
     "seed": ({"checkpoint": "x.npz", "seed": None}, ValueError, "checkpoint needs a seed"),
     "memory": ({"memory_limit": 500}, ValueError, "memory_limit must be at least"),
-    "progress": ({"progress": 3}, TypeError, "progress"),
+    "progress": ({"progress": 3}, TypeError, "progress must be True or False, or a callable"),
     "threads": ({"n_threads": 0}, ValueError, "n_threads"),
     "marginal Q": ({"method": "marginal"}, ValueError, "student_overlaps must not be given"),
 }  # fmt: skip

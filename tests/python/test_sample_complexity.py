@@ -325,9 +325,13 @@ def test_executors_and_stores_give_the_same_bits(executor: str, tmp_path: Any) -
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"d": (100.5, 200)}, "d must be whole numbers of at least 2"),
-        ({"d": (1, 200)}, "d must be whole numbers of at least 2"),
-        ({"d": (4, 8), "k": 5}, "d must be whole numbers of at least 5"),
+        ({"d": (100.5, 200)}, r"d must be whole numbers from rank\(G\) \+ 1 = 2"),
+        ({"d": (1, 200)}, r"d must be whole numbers from rank\(G\) \+ 1 = 2"),
+        ({"d": (4, 8), "k": 5}, r"d must be whole numbers from rank\(G\) \+ 1 = 6"),
+        (
+            {"d": (5, 8), "k": 9, "targets": ex.TargetSpec(kind="random", dimension=5)},
+            r"d must be whole numbers from rank\(G\) \+ 1 = 6",
+        ),
         ({"d": (50, 100), "d_fit": 60}, "d must hold two values at or above d_fit=60"),
         ({"d": (100, 100)}, "d must hold two values"),
         ({"n": 1}, "n must be at least 2, got 1"),

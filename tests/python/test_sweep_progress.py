@@ -7,6 +7,7 @@ import pty
 import signal
 import termios
 import time
+from pathlib import Path
 
 import pytest
 import sweep_functions as f
@@ -26,6 +27,13 @@ def test_progress(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
     hf.sweep(f.one, {"x": [1, 2, 3]}, progress=True)
     assert "3/3 [" in capfd.readouterr().err
+
+
+def test_what_shows_no_progress_is_refused_before_anything(tmp_path: Path) -> None:
+    words = "progress must be True or False, a callable or None, got 3"
+    with pytest.raises(TypeError, match=words):
+        hf.sweep(f.one, {"x": [1]}, progress=3, store=tmp_path / "s", seed=0)  # type: ignore[arg-type]
+    assert not (tmp_path / "s").exists()
 
 
 def test_progress_on_a_terminal() -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import hermiteflow as hf
 from hermiteflow import _checks
+from hermiteflow._engine import check_series
 from hermiteflow.starts import stream
 
 if TYPE_CHECKING:
@@ -99,6 +100,12 @@ class TargetSpec:
             return hf.random_index_vectors(k=k, d=self.dimension, seed=seed)
         return hf.Orthonormal(k=k)
 
+    def rank(self, k: int) -> int:
+        """Return the dimension of the span of k index vectors."""
+        if self.dimension is not None:
+            return min(k, self.dimension)
+        return self.build(k, np.random.SeedSequence(0)).rank
+
 
 def _hint(name: object, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(str(name), known, n=1)
@@ -118,7 +125,7 @@ def check_fields(config: Any) -> None:
     """Coerce the fields of a frozen config to the types of their annotations, or say what is wrong.
 
     A bare value does for a tuple. Links and arrangements must have labels that differ, as they are
-    the coordinates of a Dataset.
+    the coordinates of a Dataset. Links must be such that `hf.solve` takes them at this `rtol`.
     """
     names = {"Link": hf.Link, "TargetSpec": TargetSpec}
     hints = typing.get_type_hints(type(config), localns=names)
@@ -133,6 +140,14 @@ def check_fields(config: Any) -> None:
         else:
             value = _coerce(value, f.name, wanted)
         object.__setattr__(config, f.name, value)
+    rtol = _checks.tolerance(config.rtol)
+    for link in config.links:
+        signs = any(part.named and part.name == "sign" for part, _ in link.parts)
+        require(not signs, "links", "have a derivative, which sign lacks", link_label(link))
+        try:
+            check_series(hf.CorrelationFlow(hf.Orthonormal(k=1), link), rtol)
+        except ValueError as error:
+            raise ValueError(f"links: {link_label(link)!r}: {error}") from None
     confidence = config.confidence
     require(0.0 < confidence < 1.0, "confidence", "lie in (0, 1)", confidence)
 
@@ -311,6 +326,9 @@ class Run:
         if store is not None and seed is None:
             raise ValueError("seed must be given with a store: it goes on from there")
         root = seed_sequence(seed)
+        _checks.threads(n_threads)
+        if not callable(progress):
+            raise TypeError(f"progress must be a callable, got {_checks.describe(progress)}")
         return cls(
             root=root, n_threads=n_threads, progress=progress, executor=executor, store=store
         )

@@ -12,12 +12,8 @@ from numpy.typing import NDArray
 
 import hermiteflow as hf
 from hermiteflow import _checks
-from hermiteflow._statistics import (
-    Interval,
-    bootstrap_quantiles,
-    quantiles,
-    slope_interval,
-)
+from hermiteflow._statistics import Interval, bootstrap_quantiles, quantiles, slope_interval
+from hermiteflow.starts import MAX_DIMENSION
 
 from ._censored import FloatArray, never, summary
 from ._common import (
@@ -63,8 +59,8 @@ class SampleComplexityConfig:
     k : int
         Number of index vectors. The noise grows with it, in proportion to E[f*^2].
     d : tuple of float
-        Input dimensions: whole numbers of at least 2 and of at least k. A neuron takes of the
-        order of ``d^(p*-1) / delta`` steps.
+        Input dimensions: whole numbers above the rank of the index vectors, up to 1e18. A neuron
+        takes of the order of ``d^(p*-1) / delta`` steps.
     n : int
         Neurons for each link, arrangement and d; each sees samples of its own, so they are as
         many independent runs.
@@ -123,8 +119,9 @@ class SampleComplexityConfig:
             object.__setattr__(self, "learning_rate", rates)
         check_fields(self)
         require(self.k >= 1, "k", "be positive", self.k)
-        whole = all(d.is_integer() and d >= max(2, self.k) for d in self.d)
-        require(whole, "d", f"be whole numbers of at least {max(2, self.k)}", self.d)
+        least = 1 + max(spec.rank(self.k) for spec in self.targets)
+        whole = all(d.is_integer() and least <= d <= MAX_DIMENSION for d in self.d)
+        require(whole, "d", f"be whole numbers from rank(G) + 1 = {least} to 1e18", self.d)
         require(self.n >= 2, "n", "be at least 2", self.n)
         require(self.replicates >= 2, "replicates", "be at least 2", self.replicates)
         require(0.0 < self.level < 1.0, "level", "lie strictly between 0 and 1", self.level)

@@ -117,14 +117,12 @@ def function_name(function: Function, *, stored: bool) -> str:
 
 @contextlib.contextmanager
 def bar_of(progress: Progress, size: int, done: int) -> Iterator[Callable[[int], object]]:
-    """Show points done, their rate and the remaining time."""
+    """Show points done, their rate and the remaining time, as a checked argument asks."""
     if callable(progress):
         progress(done, size)
         yield lambda now: progress(now, size)
         return
-    if progress is not None:
-        _checks.flag(progress, "progress")
-    if progress is False or (progress is None and not sys.stderr.isatty()):
+    if (progress is not None and not progress) or (progress is None and not sys.stderr.isatty()):
         yield lambda now: None
         return
     _checks.modules("a progress bar", ("tqdm",), "sweeps")

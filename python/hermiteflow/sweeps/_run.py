@@ -106,6 +106,7 @@ def sweep(
     grid = make_grid(values)
     threads = _checks.integer(threads_per_worker, "threads_per_worker", high=4096)
     named = check_dims(dims)
+    _checks.reporting(progress, none=True)
     check_call(function, grid)
     name = function_name(function, stored=store is not None)
     root = None if seed is None else seed_config(root_of(seed, "sweep"))
