@@ -172,6 +172,8 @@ def describe_option(key: str, value: Any) -> Any:
         return {name: _describe_event(event) for name, event in value.items()}
     if isinstance(value, float):
         return _number(value)
+    if key == "seed" and isinstance(value, dict):
+        return value
     if value is None or isinstance(value, bool | int | str):
         return value
     raise TypeError(f"options[{key!r}] must be a number, text or None, got {type(value).__name__}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator, SeedSequence
 from numpy.typing import ArrayLike
 
 from . import _checks, _coordinates, _core
@@ -36,7 +37,7 @@ from .flows import CorrelationFlow
 from .online_solution import OnlineSolution
 from .solution import SolveWarning, Status
 from .squared import SquaredFlow
-from .starts import Seed, stream_key
+from .starts import Seed, root_of, seed_config, stream_key
 
 METHODS = ("direct", "in_law", "marginal")
 
@@ -85,7 +86,9 @@ def online_sgd(
     batch : int
         Fresh samples a step.
     seed : int, SeedSequence, Generator or None
-        None draws entropy, and logs it. The numbers of a step depend on seed and step alone.
+        None draws entropy, and logs it. The numbers of a step depend on seed and step alone. It is
+        kept in `options`, but of a Generator, whose state the run moves on: such a run cannot be
+        repeated from its solution.
     method : {"direct", "in_law", "marginal"}
         "direct", the default with `weights`: in R^d, n d numbers. "in_law", the default with
         `overlaps`: the Markov chain of the Gram matrix of (W, V), exact in law, at a cost that
@@ -153,13 +156,15 @@ def online_sgd(
     if checkpoint is not None and (seed is None or method == "marginal"):
         what = "a seed" if seed is None else "method 'direct' or 'in_law'"
         raise ValueError(f"checkpoint needs {what}, got {seed if seed is None else method!r}")
+    root = seed if isinstance(seed, Generator) else root_of(seed, "online_sgd")
+    key = stream_key(root, "online_sgd")
     if method == "marginal":
         rows, d = marginal_start(flow, weights, overlaps, student_overlaps, d, batch)
         n = rows.shape[0]
         M, taken, status, hits, path = run_marginal(
             flow, _spec(flow, n, d), rows, steps=steps, rate=rate,
-            key=stream_key(seed, "online_sgd"), levels=levels, enough=enough, saves=saves,
-            memory_limit=memory_limit, threads=threads, report=reporter(progress, n),
+            key=key, levels=levels, enough=enough, saves=saves, memory_limit=memory_limit,
+            threads=threads, report=reporter(progress, n),
         )  # fmt: skip
         Q, W, layer, students, layers = None, None, layer_of(flow, n), None, None
     else:
@@ -170,8 +175,7 @@ def online_sgd(
             flow, start, spec, batch, method == "in_law", levels, saves, memory_limit, threads
         )
         task = Task(
-            spec, method == "in_law", steps, batch, rate, stream_key(seed, "online_sgd"), levels,
-            enough, saves,
+            spec, method == "in_law", steps, batch, rate, key, levels, enough, saves,
         )  # fmt: skip
         file, digest = None, ""
         if checkpoint is not None:
@@ -209,10 +213,18 @@ def online_sgd(
         status=status,
         options={
             "steps": steps,
-            "seed": int(seed) if isinstance(seed, int | np.integer) else None,
+            "seed": _kept(root, whole=isinstance(seed, SeedSequence)),
             "events": dict(events or {}),
         },
     )
+
+
+def _kept(root: SeedSequence | Generator, *, whole: bool) -> dict[str, Any] | int | None:
+    """Return the seed as `OnlineSolution.options` tells of it."""
+    if isinstance(root, Generator):
+        return None
+    config = seed_config(root)
+    return config if whole else int(config["entropy"])
 
 
 def _spec(flow: Flow, n: int, d: int) -> _core.OnlineSpec:

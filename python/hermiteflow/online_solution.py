@@ -62,7 +62,9 @@ class OnlineSolution(Shown):
     status : (n,) int
         `Status` of each neuron: t_end (all steps taken), event, or non_finite.
     options : dict
-        What else `online_sgd` was asked for: steps, events, and the seed where it was an integer.
+        What else `online_sgd` was asked for: steps, events and seed. The seed is an integer, also
+        that which was drawn for None; of a SeedSequence the keywords that make it again,
+        ``SeedSequence(**options["seed"])``; of a Generator None.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator, SeedSequence
@@ -37,6 +38,17 @@ def root_of(seed: Seed, purpose: str) -> SeedSequence:
         _log.info("%s: drew seed %s", purpose, sequence.entropy)
         return sequence
     return SeedSequence(_checks.integer(seed, "seed", low=0))
+
+
+def seed_config(root: SeedSequence) -> dict[str, Any]:
+    """Return what makes the sequence again as its keywords, and is plain data for JSON."""
+    entropy: Any = root.entropy
+    words = np.ndim(entropy) and not isinstance(entropy, str)
+    return {
+        "entropy": [int(word) for word in entropy] if words else int(entropy),
+        "spawn_key": [int(word) for word in root.spawn_key],
+        "pool_size": int(root.pool_size),
+    }
 
 
 def stream(root: SeedSequence, *key: int) -> SeedSequence:

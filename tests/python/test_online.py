@@ -247,10 +247,45 @@ def test_solutions_come_back_from_files(name: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(ds["step"], [0, 10])
 
 
-def test_the_seed_is_kept_and_many_inputs_are_not() -> None:
-    assert hf.online_sgd(CUBE, **parameters(), **RUN).options["seed"] == RUN["seed"]
-    other = {**RUN, "seed": np.random.SeedSequence(3)}
-    assert hf.online_sgd(CUBE, **parameters(), **other).options["seed"] is None
+@pytest.mark.parametrize("method", ["in_law", "marginal"])
+@pytest.mark.parametrize(
+    "seed",
+    [
+        7,
+        np.int32(7),
+        None,
+        np.random.SeedSequence(3),
+        np.random.SeedSequence(2**100, spawn_key=(4, 5), pool_size=8),
+        np.random.SeedSequence([1, 2**70]).spawn(2)[1],
+        np.random.SeedSequence(np.array([1, 2])),
+    ],
+)
+def test_a_run_is_repeated_from_the_seed_it_keeps(method: str, seed: Any, tmp_path: Path) -> None:
+    given = parameters()
+    if method == "marginal":
+        del given["student_overlaps"]
+    keywords: dict[str, Any] = {**given, **RUN, "method": method}
+    first = hf.online_sgd(CUBE, **{**keywords, "seed": seed})
+    kept = hf.load(first.save(tmp_path / "run.nc")).options["seed"]
+    assert kept == first.options["seed"]
+    assert isinstance(kept, dict) == isinstance(seed, np.random.SeedSequence)
+    again = np.random.SeedSequence(**kept) if isinstance(kept, dict) else kept
+    assert hf.online_sgd(CUBE, **{**keywords, "seed": again}) == first
+    if isinstance(kept, dict):  # the twin: another child of the sequence
+        other = np.random.SeedSequence(**{**kept, "spawn_key": [*kept["spawn_key"], 0]})
+        assert hf.online_sgd(CUBE, **{**keywords, "seed": other}) != first
+
+
+def test_a_generator_is_not_kept() -> None:
+    runs = [
+        hf.online_sgd(CUBE, **parameters(), **{**RUN, "seed": np.random.default_rng(0)})
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+    assert runs[0].options["seed"] is None
+
+
+def test_many_inputs_are_not_kept() -> None:
     # 2000 samples of 1e5 numbers are 1.6 GB, of which 1024 columns a thread are kept at a time
     W = hf.random_weights(n=2, d=10**5, seed=0)
     sol = hf.online_sgd(

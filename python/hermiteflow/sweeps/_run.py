@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _checks, _core
-from ..starts import Seed, root_of
+from ..starts import Seed, root_of, seed_config
 from ._content import canonical
 from ._executors import Executor
 from ._grid import Grid, Index, make_grid
 from ._options import Progress, bar_of, check_call, check_dims, function_name, make_executor
 from ._points import Function, Outcome, SweepError, Task
 from ._results import Results, form_of
-from ._store import FORMAT, VERSION, Store, fresh_seed, root_seed, seed_config
+from ._store import FORMAT, VERSION, Store, fresh_seed, root_seed
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from ..starts import seed_config
 from . import _files, _zarr
 from ._content import canonical
 from ._grid import Grid, Index
@@ -277,15 +278,6 @@ class Store:
             manifest["results"] = [variable.to_json() for variable in self.form]
         manifest["hash"] = _hash(manifest)
         _files.write(self.path / _MANIFEST, _zarr.text(manifest))
-
-
-def seed_config(root: np.random.SeedSequence) -> dict[str, Any]:
-    """Return a root seed as JSON data."""
-    entropy = root.entropy
-    words = [int(word) for word in entropy] if isinstance(entropy, list | tuple) else entropy
-    words = int(words) if isinstance(words, np.integer) else words
-    key = [int(word) for word in root.spawn_key]
-    return {"entropy": words, "spawn_key": key, "pool_size": root.pool_size}
 
 
 def root_seed(config: Mapping[str, Any]) -> np.random.SeedSequence:
