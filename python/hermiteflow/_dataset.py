@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _checks, _core
 from ._described import describe_flow, describe_option, read_flow, read_option, take
-from .events import HittingTime
+from .events import HittingTime, LossLevel
 from .flows import CorrelationFlow
 from .solution import Solution, Status
 
@@ -56,21 +57,13 @@ def to_dataset(solution: Solution) -> xr.Dataset:
     coords: dict[str, Any] = {}
     if solution.times.size:
         coords["time"] = ("time", solution.times, {"long_name": "saved time", "units": _TIME})
-    events = event_variables(solution.events)
-    asked = solution.options.get("events", {})
-    for name, variable in events.items():
-        times, level = solution.events[name], f"level_{variable.removeprefix('event_')}"
-        dims = ("neuron", level)[: times.ndim]
-        data[variable] = (dims, times, {"long_name": f"time of event {name!a}", "units": _TIME})
-        if times.ndim == 2 and isinstance(asked.get(name), HittingTime):
-            attributes = {"long_name": f"level of event {name!a}", "units": "1"}
-            coords[level] = (level, np.array(asked[name].levels), attributes)
+    events = write_events(solution, data, coords, "time", _TIME)
     flow, arrays = describe_flow(solution.flow)
     data.update(arrays)
     run = {
         "method": solution.method,
         "options": {key: describe_option(key, value) for key, value in solution.options.items()},
-        "events": list(events.items()),
+        "events": events,
     }
     described = {
         "hermiteflow_format": FORMAT,
@@ -111,19 +104,42 @@ def from_dataset(ds: xr.Dataset) -> Solution:
     fields.setdefault("weights", None)
     fields.setdefault("trajectory", np.empty((n, 0, k)))
     saved = fields["trajectory"].shape[1] > 0
-    events = {}
-    for name, variable in run["events"]:
-        level = f"level_{str(variable).removeprefix('event_')}"
-        dims = ("neuron", level)[: ds.variables[variable].ndim]
-        events[str(name)] = take(ds, variable, dims, "f8")
     return Solution(
         flow=flow,
         method=str(run["method"]),
         times=take(ds, "time", ("time",), "f8") if saved else np.empty(0),
-        events=events,
+        events=read_events(ds, run["events"]),
         options={key: read_option(key, value) for key, value in run["options"].items()},
         **fields,
     )
+
+
+def write_events(
+    solution: Any, data: dict[str, Any], coords: dict[str, Any], what: str, units: str
+) -> list[tuple[str, str]]:
+    """Add the times of a solution's events to data and coordinates; return names of both kinds."""
+    names = event_variables(solution.events)
+    asked = solution.options.get("events", {})
+    for name, variable in names.items():
+        found, event = np.asarray(solution.events[name]), asked.get(name)
+        level = f"level_{variable.removeprefix('event_')}"
+        whole = isinstance(event, LossLevel) or found.ndim == 0  # of the run, not of a neuron
+        dims = (*(() if whole else _NEURON), level)[: found.ndim]
+        data[variable] = (dims, found, {"long_name": f"{what} of event {name!a}", "units": units})
+        if level in dims and isinstance(event, HittingTime | LossLevel):
+            attributes = {"long_name": f"level of event {name!a}", "units": "1"}
+            coords[level] = (level, np.array(event.levels), attributes)
+    return list(names.items())
+
+
+def read_events(ds: xr.Dataset, names: Iterable[tuple[str, str]]) -> dict[str, NDArray[Any]]:
+    """Return the times that `write_events` was given."""
+    out = {}
+    for name, variable in names:
+        shape = ds.variables[variable].shape
+        dims = tuple(map(str, ds.variables[variable].dims))
+        out[str(name)] = take(ds, variable, dims, "f8").reshape(shape)  # a number stays one
+    return out
 
 
 def event_variables(names: Iterable[str]) -> dict[str, str]:

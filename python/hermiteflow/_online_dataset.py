@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _checks, _core
-from ._dataset import FORMAT, VERSION, event_variables
+from ._dataset import FORMAT, VERSION, read_events, write_events
 from ._described import describe_flow, describe_option, read_flow, read_option, take
-from .events import HittingTime
 from .online_solution import OnlineSolution
 from .solution import Status
 
@@ -54,15 +53,7 @@ def to_dataset(solution: OnlineSolution) -> xr.Dataset:
     if solution.saved.size:
         about = {"long_name": "steps taken", "units": "learning_rate of flow time"}
         coords["step"] = ("step", solution.saved, about)
-    events = event_variables(solution.events)
-    asked = solution.options.get("events", {})
-    for name, variable in events.items():
-        steps, level = solution.events[name], f"level_{variable.removeprefix('event_')}"
-        dims = ("neuron", level)[: steps.ndim]
-        data[variable] = (dims, steps, {"long_name": f"step of event {name!a}", "units": "1"})
-        if steps.ndim == 2 and isinstance(asked.get(name), HittingTime):
-            attributes = {"long_name": f"level of event {name!a}", "units": "1"}
-            coords[level] = (level, np.array(asked[name].levels), attributes)
+    events = write_events(solution, data, coords, "step", "1")
     flow, arrays = describe_flow(solution.flow)
     data.update(arrays)
     run = {
@@ -72,7 +63,7 @@ def to_dataset(solution: OnlineSolution) -> xr.Dataset:
         "learning_rate": solution.learning_rate,
         "batch": solution.batch,
         "options": {key: describe_option(key, value) for key, value in solution.options.items()},
-        "events": list(events.items()),
+        "events": events,
     }
     described = {
         "hermiteflow_format": FORMAT,
@@ -113,10 +104,6 @@ def from_dataset(ds: xr.Dataset) -> OnlineSolution:
     fields.setdefault("trajectory", np.empty((0, n, k)))
     fields.setdefault("student_trajectory", np.empty((0, n, n)) if joint else None)
     fields.setdefault("layer_trajectory", np.empty((0, n)) if trained else None)
-    events = {
-        str(name): take(ds, variable, tuple(map(str, ds.variables[variable].dims)), "f8")
-        for name, variable in run["events"]
-    }
     return OnlineSolution(
         flow=flow,
         method=str(run["method"]),
@@ -124,7 +111,7 @@ def from_dataset(ds: xr.Dataset) -> OnlineSolution:
         learning_rate=float(run["learning_rate"]),
         batch=int(run["batch"]),
         saved=take(ds, "step", ("step",), "i8") if saved else np.empty(0, dtype=np.int64),
-        events=events,
+        events=read_events(ds, run["events"]),
         options={key: read_option(key, value) for key, value in run["options"].items()},
         **fields,
     )

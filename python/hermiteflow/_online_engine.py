@@ -54,6 +54,12 @@ class Task:
         Levels after which a neuron has what it takes to stop; 0: none.
     saves : (T,) int
         Steps at which M and Q are kept.
+    losses : (J,)
+        Descending levels of the loss, looked at after each multiple of `every` steps.
+    stops : bool
+        Whether the last of them ends the run.
+    loss : callable or None
+        The loss of a state.
     """
 
     model: _core.OnlineSpec
@@ -65,6 +71,10 @@ class Task:
     levels: Array
     enough: int
     saves: Whole
+    losses: Array
+    stops: bool
+    every: int
+    loss: Callable[[State], float] | None
 
 
 @dataclass
@@ -81,6 +91,8 @@ class State:
         a.
     hits : (n, L)
         Steps at which levels were met; `reached` (n,) of them.
+    falls : (J,)
+        Steps at which the loss was found at its levels, NaN yet.
     trajectory, students, layers : (T, n, k), (T, n, n), (T, n)
         What was kept at the first `saved` of the steps asked for.
     """
@@ -91,6 +103,7 @@ class State:
     layer: Array
     reached: Whole
     hits: Array
+    falls: Array
     trajectory: Array
     students: Array
     layers: Array
@@ -99,7 +112,7 @@ class State:
     status: int = END
 
     ARRAYS = (
-        "rows", "scale", "layer", "reached", "hits", "trajectory", "students", "layers",
+        "rows", "scale", "layer", "reached", "hits", "falls", "trajectory", "students", "layers",
     )  # fmt: skip
     PATHS = ("trajectory", "students", "layers")  # a checkpoint has their first `saved` entries
     NUMBERS = ("columns", "saved", "step", "status")
@@ -115,23 +128,44 @@ def run(
             raise ValueError(
                 f"steps must be at least {state.step}, where the checkpoint is, got {task.steps}"
             )
-    elif task.enough and (state.reached >= task.enough).all():
-        state.status = EVENT  # before the first step
+    else:  # before the first step
+        look(task, state)
+        if task.enough and (state.reached >= task.enough).all():
+            state.status = EVENT
     # one step first, as nobody knows yet what it takes
     last, chunk = task.steps, task.steps if file is None else 1
+    written = time.monotonic()
     while state.step < last and state.status == END:
         begun, first = time.monotonic(), state.step
+        end = min(last, first + chunk)
+        if task.loss is not None:
+            end = min(end, (first // task.every + 1) * task.every)
         state.step, state.status, state.columns, state.saved = _core.online_sgd(
-            task.model, task.in_law, first, min(last, first + chunk), task.rate, task.batch,
-            task.key, task.levels, task.enough, task.saves, state.rows, state.columns, state.scale,
-            state.layer, state.reached, state.saved, state.hits, state.trajectory, state.students,
-            state.layers, threads, report,
+            task.model, task.in_law, first, end, task.rate, task.batch, task.key, task.levels,
+            task.enough, task.saves, state.rows, state.columns, state.scale, state.layer,
+            state.reached, state.saved, state.hits, state.trajectory, state.students, state.layers,
+            threads, report,
         )  # fmt: skip
+        if state.step == end:
+            look(task, state)
         if file is not None:
-            spent = max(time.monotonic() - begun, 1e-4)
-            chunk = int(np.clip(chunk * INTERVAL / spent, 1, 4 * chunk))
-            if spent > 0.2 * INTERVAL or state.step == last or state.status != END:
+            now, taken = time.monotonic(), end - first
+            chunk = int(np.clip(taken * INTERVAL / max(now - begun, 1e-4), 1, 4 * taken))
+            if now - written > 0.5 * INTERVAL or state.step == last or state.status != END:
                 keep(state, file, digest, task.saves)
+                written = now
+
+
+def look(task: Task, state: State) -> None:
+    """Compare the loss with the levels that are left, where it is the step for it."""
+    left = np.flatnonzero(np.isnan(state.falls))
+    if task.loss is None or state.step % task.every or left.size == 0:
+        return
+    found = task.loss(state)
+    met = left[found <= task.losses[left]]
+    state.falls[met] = state.step
+    if task.stops and met.size == left.size:
+        state.status = EVENT
 
 
 def keep(state: State, file: Path, digest: str, saves: Whole) -> None:
@@ -192,6 +226,9 @@ def restore(state: State, file: Path, digest: str, saves: Whole) -> None:
         if values.shape != mine.shape or values.dtype != mine.dtype:
             raise ValueError(f"checkpoint is damaged: {name} has shape {values.shape}")
     reached = found["reached"]
+    falls = found["falls"]
+    if np.any((falls < 0) | (falls > step)):
+        raise ValueError(f"checkpoint is damaged: falls holds {np.nanmax(falls):g}")
     if np.any(reached < 0) or np.any(reached > state.hits.shape[1]):
         raise ValueError(f"checkpoint is damaged: reached holds {reached.min()} to {reached.max()}")
     for name in ("rows", "scale", "layer"):

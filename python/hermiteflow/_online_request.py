@@ -13,7 +13,7 @@ from ._checks import Array
 from ._frame import Frame
 from ._online_engine import Whole
 from ._order_parameters import check_order_parameters
-from .events import Event, HittingTime, check_levels
+from .events import Event, HittingTime, LossLevel, check_levels
 from .flows import CorrelationFlow
 from .squared import SquaredFlow
 from .starts import MAX_DIMENSION
@@ -34,24 +34,68 @@ def whole_steps(save_at: ArrayLike | None, steps: int) -> Whole:
     return values.astype(np.int64)
 
 
-def ladder(
+@dataclass(frozen=True)
+class Looks:
+    """Descending levels of the loss, whether the last one ends the run, and when it is looked."""
+
+    losses: Array
+    stops: bool
+    every: int
+
+
+def checked(
     flow: Flow, events: Mapping[str, Event] | None
-) -> tuple[Array, dict[str, list[int]], int]:
-    """Return ascending levels, the places of each event's, and how many are enough to stop."""
+) -> Mapping[str, HittingTime | LossLevel]:
+    """Return events that online descent can watch for."""
     if events is None:
-        events = {}
+        return {}
     if not isinstance(events, Mapping):
         raise TypeError(f"events must map names to events, got {_checks.describe(events)}")
+    out: dict[str, HittingTime | LossLevel] = {}
     for name, event in events.items():
         if not isinstance(name, str):
             raise TypeError(f"events must have names that are str, got {_checks.describe(name)}")
-        if not isinstance(event, HittingTime):
+        if not isinstance(event, HittingTime | LossLevel):
             raise TypeError(
-                f"events[{name!r}] must be a HittingTime (noise neither converges nor stays below "
-                f"a loss), got {_checks.describe(event)}"
+                f"events[{name!r}] must be a HittingTime or a LossLevel (noise never converges), "
+                f"got {_checks.describe(event)}"
             )
-        if sphere(flow):
+        if isinstance(event, HittingTime) and sphere(flow):
             check_levels(name, event)
+        if isinstance(event, LossLevel) and isinstance(flow, CorrelationFlow):
+            raise ValueError(
+                f"events[{name!r}] must not be a LossLevel with a CorrelationFlow, whose levels "
+                "would be negative"
+            )
+        out[name] = event
+    if sum(isinstance(event, LossLevel) for event in out.values()) > 1:
+        raise ValueError(
+            "events must hold at most one LossLevel (it takes several levels), got two"
+        )
+    return out
+
+
+def looks(
+    events: Mapping[str, HittingTime | LossLevel], loss_every: int | None, steps: int
+) -> Looks:
+    """Return what is watched for in the loss, and after which steps."""
+    below = [event for event in events.values() if isinstance(event, LossLevel)]
+    if not below:
+        if loss_every is not None:
+            raise ValueError(
+                f"loss_every must be left out without a LossLevel in events, got {loss_every!r}"
+            )
+        return Looks(np.empty(0), False, 1)
+    every = 1000 if loss_every is None else _checks.integer(loss_every, "loss_every")
+    if every > steps:
+        raise ValueError(f"loss_every must be at most steps = {steps}, got {every}")
+    return Looks(np.array(below[0].levels), below[0].terminal, every)
+
+
+def ladder(
+    events: Mapping[str, HittingTime | LossLevel],
+) -> tuple[Array, dict[str, list[int]], int]:
+    """Return ascending levels, the places of each event's, and how many are enough to stop."""
     asked = {name: event for name, event in events.items() if isinstance(event, HittingTime)}
     levels = sorted({level for event in asked.values() for level in event.levels})
     places = {level: i for i, level in enumerate(levels)}
@@ -61,13 +105,15 @@ def ladder(
 
 
 def found(
-    events: Mapping[str, Event] | None, hits: Array, columns: Mapping[str, list[int]]
+    events: Mapping[str, HittingTime | LossLevel],
+    hits: Array,
+    falls: Array,
+    columns: Mapping[str, list[int]],
 ) -> dict[str, Array]:
     out: dict[str, Array] = {}
-    for name, event in (events or {}).items():
-        steps = hits[:, columns[name]]
-        several = isinstance(event, HittingTime) and isinstance(event.level, tuple)
-        out[name] = steps if several else steps[:, 0]
+    for name, event in events.items():
+        steps = hits[:, columns[name]] if isinstance(event, HittingTime) else falls
+        out[name] = steps if isinstance(event.level, tuple) else steps[..., 0]
     return out
 
 

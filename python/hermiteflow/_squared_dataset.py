@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _checks, _core
-from ._dataset import FORMAT, VERSION, event_variables
+from ._dataset import FORMAT, VERSION, read_events, write_events
 from ._described import describe_flow, describe_option, read_flow, read_option, take
-from .events import HittingTime, LossLevel
 from .solution import Status
 from .squared import SquaredFlow
 from .squared_solution import SquaredSolution
@@ -52,17 +51,7 @@ def to_dataset(solution: SquaredSolution) -> xr.Dataset:
     coords: dict[str, Any] = {}
     if solution.times.size:
         coords["time"] = ("time", solution.times, {"long_name": "saved time", "units": _TIME})
-    events = event_variables(solution.events)
-    asked = solution.options.get("events", {})
-    for name, variable in events.items():
-        times = np.asarray(solution.events[name])
-        event, level = asked.get(name), f"level_{variable.removeprefix('event_')}"
-        dims = ("neuron",) * isinstance(event, HittingTime)
-        dims = (*dims, level)[: times.ndim]
-        data[variable] = (dims, times, {"long_name": f"time of event {name!a}", "units": _TIME})
-        if level in dims and isinstance(event, HittingTime | LossLevel):
-            attributes = {"long_name": f"level of event {name!a}", "units": "1"}
-            coords[level] = (level, np.array(event.levels), attributes)
+    events = write_events(solution, data, coords, "time", _TIME)
     flow, arrays = describe_flow(solution.flow)
     data.update(arrays)
     run = {
@@ -71,7 +60,7 @@ def to_dataset(solution: SquaredSolution) -> xr.Dataset:
         "status": solution.status.name,
         **{name: getattr(solution, name) for name in _NUMBERS},
         "options": {key: describe_option(key, value) for key, value in solution.options.items()},
-        "events": list(events.items()),
+        "events": events,
     }
     described = {
         "hermiteflow_format": FORMAT,
@@ -111,10 +100,6 @@ def from_dataset(ds: xr.Dataset) -> SquaredSolution:
     fields.setdefault("student_trajectory", np.empty((0, n, n)))
     fields.setdefault("losses", np.empty(0))
     fields.setdefault("layer_trajectory", np.empty((0, n)) if flow.train_second_layer else None)
-    events = {
-        str(name): take(ds, variable, tuple(map(str, ds.variables[variable].dims)), "f8")
-        for name, variable in run["events"]
-    }
     for name in _NUMBERS:
         fields[name] = (float if name in ("t_final", "loss") else int)(run[name])
     return SquaredSolution(
@@ -122,10 +107,7 @@ def from_dataset(ds: xr.Dataset) -> SquaredSolution:
         method=str(run["method"]),
         form=str(run["form"]),
         times=take(ds, "time", ("time",), "f8") if saved else np.empty(0),
-        events={
-            name: times.reshape(ds[v].shape)
-            for (name, v), times in zip(run["events"], events.values(), strict=True)
-        },
+        events=read_events(ds, run["events"]),
         status=Status[run["status"]],
         options={key: read_option(key, value) for key, value in run["options"].items()},
         **fields,

@@ -82,7 +82,8 @@ class Converged:
 class LossLevel:
     """First time at which the squared loss (9) is at most a level.
 
-    For a `SquaredFlow`, and for an `EmpiricalFlow` of the squared loss on its sample.
+    For a `SquaredFlow`, and for an `EmpiricalFlow` of the squared loss on its sample. `online_sgd`
+    looks at the population loss every so many steps.
 
     Parameters
     ----------

@@ -58,13 +58,14 @@ class OnlineSolution(Shown):
     layer_trajectory : (T, n) or None
         a at `saved`, where it is trained.
     events : dict
-        HittingTime: steps (n,), or (n, L) for a sequence of levels; NaN where none.
+        HittingTime: steps (n,), or (n, L) for a sequence of levels. LossLevel: a step, or (L,): the
+        first multiple of `loss_every` after which the loss was found there. NaN where none.
     status : (n,) int
         `Status` of each neuron: t_end (all steps taken), event, or non_finite.
     options : dict
-        What else `online_sgd` was asked for: steps, events and seed. The seed is an integer, also
-        that which was drawn for None; of a SeedSequence the keywords that make it again,
-        ``SeedSequence(**options["seed"])``; of a Generator None.
+        What else `online_sgd` was asked for: steps, events, seed, and loss_every where it matters.
+        The seed is an integer, also that which was drawn for None; of a SeedSequence the keywords
+        that make it again, ``SeedSequence(**options["seed"])``; of a Generator None.
 
     Examples
     --------

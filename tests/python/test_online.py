@@ -314,7 +314,10 @@ BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "save_at late": ({"save_at": [41]}, ValueError, "save_at must end at or before steps = 40"),
     "save_at order": ({"save_at": [3, 3]}, ValueError, "strictly increasing"),
     "event": ({"events": {"x": hf.Converged()}}, TypeError, r"events\['x'\] must be a HittingTime"),
-    "loss": ({"events": {"x": hf.LossLevel(0.1)}}, TypeError, "must be a HittingTime"),
+    "loss": (
+        {"events": {"x": hf.LossLevel(0.1)}}, ValueError, "must not be a LossLevel with a Correlat",
+    ),
+    "loss_every": ({"loss_every": 10}, ValueError, "loss_every must be left out without a LossLev"),
     "level": ({"events": {"x": hf.HittingTime(1.5)}}, ValueError, "levels of at most 1"),
     "events": ({"events": [hf.HittingTime(0.1)]}, TypeError, "events must map names"),
     "event name": ({"events": {1: hf.HittingTime(0.1)}}, TypeError, "names that are str"),
