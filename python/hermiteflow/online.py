@@ -108,7 +108,7 @@ def online_sgd(
         Increasing steps after which M and Q are kept; 0 is the start.
     loss_every : int
         The loss is looked at before the first step and after each multiple of so many; 1000 by
-        default, with a LossLevel. A look takes 0.3 to 1.5 ms for few neurons, a step in law 1e-3.
+        default, with a LossLevel. A look takes 0.3 to 2 ms for few neurons, a step in law 1e-3.
     checkpoint : path, optional
         "direct" and "in_law": a file that keeps the state about every 10 s. If it exists, the run
         goes on from there, to the same bits as an unbroken one; more `steps` continue a run that
