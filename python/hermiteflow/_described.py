@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from . import _checks
 from ._activations import NAMES, Activation, named
 from ._model import TeacherStudent
+from ._stored_sample import Absent
+from .empirical import EmpiricalFlow
 from .events import Converged, Event, HittingTime, LossLevel
 from .flows import CorrelationFlow
 from .links import Link
@@ -53,7 +55,7 @@ def take(ds: xr.Dataset, name: str, dims: tuple[str, ...], dtype: str) -> NDArra
 
 def describe_flow(flow: TeacherStudent) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what JSON can hold of a flow, and its arrays as variables."""
-    if type(flow) not in (CorrelationFlow, SquaredFlow):
+    if type(flow) not in (CorrelationFlow, SquaredFlow, EmpiricalFlow):
         raise TypeError(f"flow must be of this package to be saved, got {_checks.describe(flow)}")
     weights = {"long_name": "b_j of the teacher", "units": "1"}
     arrays: dict[str, Any] = {"target_weights": (_VECTOR, flow.target_weights, weights)}
@@ -88,12 +90,22 @@ def describe_flow(flow: TeacherStudent) -> tuple[dict[str, Any], dict[str, Any]]
     }
     if isinstance(flow, SquaredFlow):
         described.update(constrained=flow.constrained, train_second_layer=flow.train_second_layer)
+    if isinstance(flow, EmpiricalFlow):
+        arrays["labels"] = (("sample",), flow.labels, {"long_name": "labels y", "units": "1"})
+        described.update(
+            constrained=flow.constrained,
+            loss=flow.loss_name,
+            given_labels=flow.given_labels,
+            sample=vars(flow._told()),
+        )
     return described, arrays
 
 
-def read_flow(ds: xr.Dataset, described: Mapping[str, Any]) -> CorrelationFlow | SquaredFlow:
-    """Return the flow that `describe_flow` was given."""
-    if described["type"] not in ("CorrelationFlow", "SquaredFlow"):
+def read_flow(
+    ds: xr.Dataset, described: Mapping[str, Any]
+) -> CorrelationFlow | SquaredFlow | EmpiricalFlow:
+    """Return the flow that `describe_flow` was given, without its sample."""
+    if described["type"] not in ("CorrelationFlow", "SquaredFlow", "EmpiricalFlow"):
         raise ValueError(f"a flow of type {described['type']!r}")
     known = described["targets"]
     targets: Targets
@@ -119,6 +131,19 @@ def read_flow(ds: xr.Dataset, described: Mapping[str, Any]) -> CorrelationFlow |
     }
     if described["type"] == "CorrelationFlow":
         return CorrelationFlow(targets, link, **options)
+    if described["type"] == "EmpiricalFlow":
+        sample = dict(described["sample"])
+        N, d = (int(size) for size in sample.pop("shape"))
+        return EmpiricalFlow._restored(
+            targets,
+            link,
+            Absent(shape=(N, d), **sample),
+            take(ds, "labels", ("sample",), "f8"),
+            given=bool(described["given_labels"]),
+            loss=described["loss"],
+            constrained=bool(described["constrained"]),
+            **options,
+        )
     return SquaredFlow(
         targets,
         link,

@@ -147,7 +147,7 @@ def _start(
     """Return the starts (n, d), of unit norm where they are constrained."""
     if weights is None:
         raise ValueError("weights must be given for an EmpiricalFlow, got None")
-    d, k = flow.X.shape[1], flow.targets.k
+    d, k = flow.shape[1], flow.targets.k
     shape = ("n", d)
     if flow.constrained:
         rows, norms = _checks.unit_rows(weights, "weights", shape)

@@ -10,8 +10,10 @@ import numpy as np
 from . import _checks, _core
 from ._dataset import FORMAT, VERSION, read_events, write_events
 from ._described import describe_flow, describe_option, read_flow, read_option, take
+from .flows import CorrelationFlow
 from .online_solution import OnlineSolution
 from .solution import Status
+from .squared import SquaredFlow
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -86,6 +88,8 @@ def from_dataset(ds: xr.Dataset) -> OnlineSolution:
         If the Dataset is not one of those.
     """
     flow = read_flow(ds, json.loads(ds.attrs["flow"]))
+    if not isinstance(flow, CorrelationFlow | SquaredFlow):
+        raise ValueError(f"a flow of type {type(flow).__name__!r}")
     run = json.loads(ds.attrs["run"])
     fields: dict[str, Any] = {
         name: take(ds, _VARIABLES.get(name, name), dims, dtype)

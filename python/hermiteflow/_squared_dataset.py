@@ -1,4 +1,7 @@
-"""A solution of the squared loss as a labelled Dataset, and back. No files."""
+"""A solution of the squared loss, or on a stored sample, as a labelled Dataset, and back. No files.
+
+Of a sample a Dataset has the labels and a digest.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ import numpy as np
 from . import _checks, _core
 from ._dataset import FORMAT, VERSION, read_events, write_events
 from ._described import describe_flow, describe_option, read_flow, read_option, take
+from .empirical import EmpiricalFlow
+from .empirical_solution import EmpiricalSolution
 from .solution import Status
 from .squared import SquaredFlow
 from .squared_solution import SquaredSolution
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _TIME = "flow time"
-_TIME_UNIT = "time of the gradient flow of the squared loss (9) with its 1/2, dw_i/dt = -grad L"
+_TIME_UNIT = "time of the gradient flow of the {} loss {} with its factor, dw_i/dt = -grad L"
 _PAIR = ("neuron", "other_neuron")
 # dimensions, units and meaning of each array that is a field of the same name
 _FIELDS: dict[str, tuple[tuple[str, ...], str, str]] = {
@@ -30,7 +35,7 @@ _FIELDS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "trajectory": (("time", "neuron", "index_vector"), "1", "M at the saved times"),
     "student_trajectory": (("time", *_PAIR), "1", "Q at the saved times"),
     "layer_trajectory": (("time", "neuron"), "1", "a at the saved times"),
-    "losses": (("time",), "1", "loss (9), with its factor 1/2, at the saved times"),
+    "losses": (("time",), "1", "loss at the saved times"),
 }
 _SAVED = ("trajectory", "student_trajectory", "layer_trajectory", "losses")
 _VARIABLES = {"second_layer": "final_second_layer"}  # the flow's own, where a starts, has the name
@@ -52,7 +57,9 @@ def to_dataset(solution: SquaredSolution) -> xr.Dataset:
     if solution.times.size:
         coords["time"] = ("time", solution.times, {"long_name": "saved time", "units": _TIME})
     events = write_events(solution, data, coords, "time", _TIME)
-    flow, arrays = describe_flow(solution.flow)
+    of: SquaredFlow | EmpiricalFlow = solution.flow
+    loss = (of.loss_name, "on the sample") if isinstance(of, EmpiricalFlow) else ("squared", "(9)")
+    flow, arrays = describe_flow(of)
     data.update(arrays)
     run = {
         "method": solution.method,
@@ -67,7 +74,7 @@ def to_dataset(solution: SquaredSolution) -> xr.Dataset:
         "format_version": VERSION,
         "source": f"hermiteflow {_core.build_info()['version']}",
         "title": solution._card().title,
-        "time_unit": _TIME_UNIT,
+        "time_unit": _TIME_UNIT.format(*loss),
         "flow": json.dumps(flow, allow_nan=False),
         "run": json.dumps(run),
     }
@@ -83,7 +90,7 @@ def from_dataset(ds: xr.Dataset) -> SquaredSolution:
         If the Dataset is not one of those.
     """
     flow = read_flow(ds, json.loads(ds.attrs["flow"]))
-    if not isinstance(flow, SquaredFlow):
+    if not isinstance(flow, SquaredFlow | EmpiricalFlow):
         raise ValueError(f"a flow of type {type(flow).__name__!r}")
     run = json.loads(ds.attrs["run"])
     fields: dict[str, Any] = {
@@ -99,10 +106,12 @@ def from_dataset(ds: xr.Dataset) -> SquaredSolution:
     fields.setdefault("trajectory", np.empty((0, n, k)))
     fields.setdefault("student_trajectory", np.empty((0, n, n)))
     fields.setdefault("losses", np.empty(0))
-    fields.setdefault("layer_trajectory", np.empty((0, n)) if flow.train_second_layer else None)
+    trained = isinstance(flow, SquaredFlow) and flow.train_second_layer
+    fields.setdefault("layer_trajectory", np.empty((0, n)) if trained else None)
     for name in _NUMBERS:
         fields[name] = (float if name in ("t_final", "loss") else int)(run[name])
-    return SquaredSolution(
+    kind: Any = EmpiricalSolution if isinstance(flow, EmpiricalFlow) else SquaredSolution
+    found: SquaredSolution = kind(
         flow=flow,
         method=str(run["method"]),
         form=str(run["form"]),
@@ -112,3 +121,4 @@ def from_dataset(ds: xr.Dataset) -> SquaredSolution:
         options={key: read_option(key, value) for key, value in run["options"].items()},
         **fields,
     )
+    return found

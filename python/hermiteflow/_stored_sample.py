@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -18,34 +18,34 @@ Sample = NDArray[np.float32] | NDArray[np.float64]
 _AT_ONCE = 1 << 22
 
 
-def check_sample(X: object) -> Sample:
+def check_sample(X: object, name: str = "X") -> Sample:
     """Return X as a read-only view, float32 or float64, with contiguous rows.
 
     Lists are converted, arrays are not. Whether all entries are finite is left to the pass over X
     that the labels need.
     """
     if np.ma.isMaskedArray(X):
-        raise TypeError("X must be an ordinary array of shape (N, d), got a masked array")
+        raise TypeError(f"{name} must be an ordinary array of shape (N, d), got a masked array")
     try:
         raw = X if isinstance(X, np.memmap) else np.asarray(X)
     except ValueError as error:
-        raise ValueError("X must be an array of shape (N, d), got a ragged list") from error
+        raise ValueError(f"{name} must be an array of shape (N, d), got a ragged list") from error
     if raw.dtype.kind != "f" or raw.dtype.itemsize not in (4, 8):
         raise TypeError(
-            "X must hold float32 or float64 numbers, shape (N, d), got dtype "
+            f"{name} must hold float32 or float64 numbers, shape (N, d), got dtype "
             f"{raw.dtype}: convert it yourself, it may be large"
         )
     if not raw.dtype.isnative or not raw.flags.aligned:
         raise ValueError(
-            f"X must be aligned and in the byte order of this machine, got dtype {raw.dtype.str}, "
-            f"aligned: {raw.flags.aligned}"
+            f"{name} must be aligned and in the byte order of this machine, got dtype "
+            f"{raw.dtype.str}, aligned: {raw.flags.aligned}"
         )
     if raw.ndim != 2 or raw.size == 0:
-        raise ValueError(f"X must have shape (N, d) and not be empty, got {raw.shape}")
+        raise ValueError(f"{name} must have shape (N, d) and not be empty, got {raw.shape}")
     item = raw.dtype.itemsize
     if (raw.shape[1] > 1 and raw.strides[1] != item) or raw.strides[0] % item:
         raise ValueError(
-            "X must have contiguous rows (C order, or rows that lie apart), got strides "
+            f"{name} must have contiguous rows (C order, or rows that lie apart), got strides "
             f"{raw.strides} of {item} byte numbers: np.ascontiguousarray makes a copy"
         )
     view = raw.view()
@@ -91,6 +91,57 @@ def digest(X: Sample, labels: Array) -> str:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """A sample that is elsewhere: what the file of a solution tells of it.
+
+    Parameters
+    ----------
+    dtype, shape
+        Those of X (N, d).
+    digest : str
+        That of X and the labels.
+    filename : str or None
+        The file that X was mapped from.
+    """
+
+    dtype: str
+    shape: tuple[int, int]
+    digest: str
+    filename: str | None
+
+    @classmethod
+    def of(cls, X: Sample | Absent, found: str) -> Absent:
+        """Return what a file tells of a sample with this digest."""
+        if isinstance(X, Absent):
+            return X
+        N, d = X.shape
+        mapped = isinstance(X, np.memmap) and X.filename is not None
+        return cls(X.dtype.name, (int(N), int(d)), found, str(X.filename) if mapped else None)  # type: ignore[union-attr]
+
+    def refuse(self) -> NoReturn:
+        """Raise ValueError: the sample is needed."""
+        source = "" if self.filename is None else f", mapped from {self.filename!r}"
+        raise ValueError(
+            "X must be given to a flow that was read from a file, by hf.load(path, sample=X) or "
+            f"flow.with_sample(X), got none: {self.dtype} of shape {self.shape}{source}"
+        )
+
+    def check(self, X: Sample, labels: Array, name: str) -> None:
+        """Raise ValueError unless X is the sample that was left out; reads it once."""
+        if X.shape != self.shape or X.dtype.name != self.dtype:
+            raise ValueError(
+                f"{name} must be the sample of the solution, {self.dtype} of shape {self.shape}, "
+                f"got {X.dtype.name} of shape {X.shape}"
+            )
+        found = digest(X, labels)
+        if found != self.digest:
+            raise ValueError(
+                f"{name} must be the sample of the solution, whose digest is {self.digest}, got "
+                f"one with {found}"
+            )
+
+
+@dataclass(frozen=True)
 class FileRows:
     """Where a memory-mapped X lies: what is pickled in its place."""
 
@@ -101,7 +152,7 @@ class FileRows:
     stride: int
 
     @classmethod
-    def of(cls, X: Sample) -> FileRows | None:
+    def of(cls, X: Sample | Absent) -> FileRows | None:
         """Return where X lies in its file, or None for an array in memory."""
         if not isinstance(X, np.memmap) or X.filename is None or X.strides[0] < 0:
             return None

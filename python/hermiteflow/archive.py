@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,15 @@ import numpy as np
 from . import _checks, _dataset, _online_dataset, _squared_dataset
 from ._dataset import FORMAT, VERSION
 from ._files import whole
+from .empirical_solution import EmpiricalSolution
 from .online_solution import OnlineSolution
 from .solution import Solution
 from .squared_solution import SquaredSolution
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from ._stored_sample import Sample
 
 __all__ = ["load", "save"]
 
@@ -45,7 +49,7 @@ def save(solution: AnySolution, path: str | os.PathLike[str]) -> Path:
     return given
 
 
-def load(path: str | os.PathLike[str]) -> AnySolution:
+def load(path: str | os.PathLike[str], *, sample: Sample | None = None) -> AnySolution:
     """Read a solution that `Solution.save` wrote, equal to the one that was saved.
 
     Nothing in the file is executed. A link that was made from a callable comes back as its
@@ -55,15 +59,19 @@ def load(path: str | os.PathLike[str]) -> AnySolution:
     ----------
     path : str or path
         The file.
+    sample : array (N, d), optional
+        Of an `EmpiricalSolution` the sample, which its file leaves out. Without it the solution has
+        all but what needs it.
 
     Returns
     -------
-    Solution, SquaredSolution or OnlineSolution
+    Solution, SquaredSolution, EmpiricalSolution or OnlineSolution
 
     Raises
     ------
     ValueError
-        If the file is not such a solution, is damaged or cut short, or has another version.
+        If the file is not such a solution, is damaged or cut short, or has another version; if the
+        sample is not that of the solution, by its shape and digest, or the solution has none.
     OSError
         If it cannot be opened.
     ImportError
@@ -79,6 +87,15 @@ def load(path: str | os.PathLike[str]) -> AnySolution:
     >>> again == sol, again.flow == flow
     (True, True)
     """
+    found = _load(path)
+    if sample is None:
+        return found
+    if not isinstance(found, EmpiricalSolution):
+        raise ValueError(f"sample must be left out for a {type(found).__name__}, which has none")
+    return replace(found, flow=found.flow._with(sample, "sample"))
+
+
+def _load(path: str | os.PathLike[str]) -> AnySolution:
     _checks.modules("load", _NEEDED)
     import h5py  # type: ignore[import-untyped]
     import xarray as xr
@@ -98,7 +115,7 @@ def load(path: str | os.PathLike[str]) -> AnySolution:
                     raise ValueError("its checksum does not fit")
                 if json.loads(ds.attrs["run"]).get("kind") == _online_dataset.KIND:
                     return _online_dataset.from_dataset(ds)
-                if json.loads(ds.attrs["flow"])["type"] == "SquaredFlow":
+                if json.loads(ds.attrs["flow"])["type"] in ("SquaredFlow", "EmpiricalFlow"):
                     return _squared_dataset.from_dataset(ds)
                 return _dataset.from_dataset(ds)
             source = ds.attrs.get("source", "an unknown program")

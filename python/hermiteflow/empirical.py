@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from ._checks import Array
 from ._display import Card
 from ._model import TeacherStudent
 from ._point_links import REACH, point_link
-from ._stored_sample import FileRows, Sample, check_labels, check_sample, digest
+from ._stored_sample import Absent, FileRows, Sample, check_labels, check_sample, digest
 from .links import Link
 from .targets import Targets
 
@@ -64,6 +65,11 @@ class EmpiricalFlow(TeacherStudent):
 
     Attributes
     ----------
+    X : array (N, d)
+        The sample, a read-only view. A flow that was read from a file has none until it is given
+        back, by ``hf.load(path, sample=X)`` or `with_sample`; what needs it raises ValueError.
+    shape : (int, int)
+        N and d.
     labels : Array (N,)
         y.
     loss_name : str
@@ -91,7 +97,7 @@ class EmpiricalFlow(TeacherStudent):
     True
     """
 
-    X: Sample
+    _sample: Sample | Absent
     labels: Array
     given_labels: bool
     loss_name: str
@@ -133,10 +139,6 @@ class EmpiricalFlow(TeacherStudent):
             )
         targets.check_dimension(d)
         labels = None if y is None else _checks.array(y, "y", (N,)).copy()
-        object.__setattr__(self, "X", sample)
-        object.__setattr__(self, "given_labels", y is not None)
-        object.__setattr__(self, "loss_name", name)
-        object.__setattr__(self, "constrained", bool(constrained))
         vectors = targets.vectors(d)
         # also where labels are given: it finds what is not finite in X
         teacher = _core.EmpiricalSpec(
@@ -144,12 +146,95 @@ class EmpiricalFlow(TeacherStudent):
         )
         found = _core.empirical_outputs(teacher, vectors, _checks.threads(n_threads))
         check_labels(sample, found, y is not None)
-        object.__setattr__(self, "labels", _checks.frozen(found if labels is None else labels))
+        self._set(sample, found if labels is None else labels, y is not None, name, constrained)
+
+    def _set(
+        self, sample: Sample | Absent, labels: Array, given: bool, loss: str, constrained: bool
+    ) -> None:
+        object.__setattr__(self, "_sample", sample)
+        object.__setattr__(self, "labels", _checks.frozen(labels))
+        object.__setattr__(self, "given_labels", given)
+        object.__setattr__(self, "loss_name", loss)
+        object.__setattr__(self, "constrained", bool(constrained))
+
+    @classmethod
+    def _restored(
+        cls,
+        targets: Targets,
+        link: Link,
+        sample: Absent,
+        labels: Array,
+        *,
+        given: bool,
+        loss: str,
+        constrained: bool,
+        **model: Any,
+    ) -> EmpiricalFlow:
+        """Return a flow whose sample is elsewhere."""
+        if labels.shape != sample.shape[:1]:
+            raise ValueError(f"{labels.size} labels of a sample of shape {sample.shape}")
+        flow = cls.__new__(cls)
+        TeacherStudent.__init__(flow, targets, link, **model)
+        flow._set(sample, labels, given, _checks.choice(loss, "loss", LOSSES), constrained)
+        return flow
+
+    @property
+    def X(self) -> Sample:
+        """The sample; ValueError where the flow has none yet."""
+        if isinstance(self._sample, Absent):
+            self._sample.refuse()
+        return self._sample
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N and d."""
+        N, d = self._sample.shape
+        return int(N), int(d)
+
+    def with_sample(self, X: Sample) -> EmpiricalFlow:
+        """Return the flow with its sample, of which a file keeps no more than a digest.
+
+        Parameters
+        ----------
+        X : array (N, d)
+            The sample that the flow had, wherever it lies now. It is read once.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is no sample, or not that one.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np, hermiteflow as hf
+        >>> X = np.random.default_rng(0).standard_normal((100, 5))
+        >>> flow = hf.EmpiricalFlow(hf.Orthonormal(k=1), hf.link("tanh"), X, loss="squared")
+        >>> sol = hf.solve(flow, weights=hf.random_weights(n=2, d=5, seed=0), t_end=1.0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     again = hf.load(sol.save(folder + "/run.nc"))
+        >>> again.flow.with_sample(X).loss(again.weights) == flow.loss(sol.weights)
+        True
+        """
+        return self._with(X, "X")
+
+    def _with(self, X: Sample, name: str) -> EmpiricalFlow:
+        sample = check_sample(X, name)
+        self._told().check(sample, self.labels, name)
+        flow = copy.copy(self)
+        object.__setattr__(flow, "_sample", sample)
+        return flow
+
+    def _told(self) -> Absent:
+        """Return what a file keeps of the sample."""
+        return Absent.of(self._sample, self.digest)
 
     @cached_property
     def digest(self) -> str:
         """A digest of X and the labels, for equality; the first use reads X once."""
-        return digest(self.X, self.labels)
+        if isinstance(self._sample, Absent):
+            return self._sample.digest
+        return digest(self._sample, self.labels)
 
     def _content(self) -> tuple[object, ...]:
         return (*super()._content(), self.loss_name, self.constrained, self.digest)
@@ -157,21 +242,25 @@ class EmpiricalFlow(TeacherStudent):
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields; for a memory-mapped X the place in its file instead."""
         state = dict(self.__dict__)
-        place = FileRows.of(self.X)
-        return state if place is None else {**state, "X": place}
+        place = FileRows.of(self._sample)
+        return state if place is None else {**state, "_sample": place}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        X = state["X"]
-        self.__dict__.update(state, X=X.open() if isinstance(X, FileRows) else X)
+        sample = state["_sample"]
+        self.__dict__.update(
+            state, _sample=sample.open() if isinstance(sample, FileRows) else sample
+        )
 
     def _card(self) -> Card:
         squared = self.loss_name == "squared"
         formula = "(1/2N) sum (f - y)^2" if squared else "-(1/N) sum y f"
         where = "on the sphere" if self.constrained else "in R^d"
-        kind = ", memory-mapped" if isinstance(self.X, np.memmap) else ""
+        (N, d), sample = self.shape, self._sample
+        kind = ", memory-mapped" if isinstance(sample, np.memmap) else ""
+        kind = ", not here" if isinstance(sample, Absent) else kind
         rows = (
             *self._rows(),
-            ("sample", f"N = {self.X.shape[0]:,}, d = {self.X.shape[1]:,}, {self.X.dtype}{kind}"),
+            ("sample", f"N = {N:,}, d = {d:,}, {sample.dtype}{kind}"),
             ("labels", "given" if self.given_labels else "of the model"),
         )
         return Card(f"EmpiricalFlow {where}, L = {formula}", rows)
@@ -179,7 +268,7 @@ class EmpiricalFlow(TeacherStudent):
     # -------------------------------------------------------------- arguments
 
     def _weights(self, W: ArrayLike) -> Array:
-        shape = ("n", self.X.shape[1])
+        shape = ("n", self.shape[1])
         if self.constrained:
             return _checks.unit_rows(W, "W", shape)[0]
         return _checks.array(W, "W", shape)
@@ -198,7 +287,7 @@ class EmpiricalFlow(TeacherStudent):
             point_link(self.student or self.link),
             self.loss_name == "squared",
             self.constrained,
-            self.targets.vectors(self.X.shape[1]),
+            self.targets.vectors(self.shape[1]),
         )
 
     # -------------------------------------------------------------- loss and gradient

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from ._display import Card
 from .squared_solution import SquaredSolution
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from .empirical import EmpiricalFlow
 
 
@@ -24,8 +20,11 @@ class EmpiricalSolution(SquaredSolution):
     correlation loss where the flow's is; `form` is always "R^d", `layer_trajectory` None.
 
     Equal and hashed by content. It is pickled with its sample, or with the place of the sample in
-    its file where that is memory-mapped. No file format holds it: the sample may be larger than
-    the memory.
+    its file where that is memory-mapped. `save` writes all but the sample, which may be larger than
+    the memory: its type, shape, digest (which reads it once) and, where it is memory-mapped, the
+    name of its file. ``hf.load(path, sample=X)`` gives the solution with the sample;
+    ``hf.load(path)`` without, which tells all but what needs it, and takes it later by
+    `EmpiricalFlow.with_sample`.
 
     References
     ----------
@@ -43,24 +42,10 @@ class EmpiricalSolution(SquaredSolution):
 
     flow: EmpiricalFlow  # type: ignore[assignment]
 
-    def to_xarray(self) -> xr.Dataset:
-        """Refuse: see the class."""
-        self._refuse("to_xarray")
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Refuse: see the class."""
-        self._refuse("save")
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise TypeError(
-            f"{what} must be called on a solution of a population flow, got one on a stored "
-            "sample, which a file would have to hold: pickle the solution, or keep its arrays"
-        )
-
     def _card(self) -> Card:
         card = super()._card()
         n, k = self.overlaps.shape
-        N, d = self.flow.X.shape
+        N, d = self.flow.shape
         title = f"EmpiricalSolution of {n} neurons, k = {k}, by {self.method} in R^d"
         sample = ("sample", f"N = {N:,}, d = {d:,}, loss {self.flow.loss_name!r}")
         return replace(card, title=title, rows=(*card.rows[:2], sample, *card.rows[2:]))
