@@ -31,15 +31,21 @@ Index block_of(const EmpiricalFlow& flow, Index width) {
 
 }  // namespace
 
+Index EmpiricalLayout::size() const {
+  return weights() + (trained() ? rounded(flow_.n, squared_lanes) : 0);
+}
+
 void EmpiricalLayout::pack(const SquaredState& from, double* y) const {
   const Index d = flow_.sample.d;
   std::fill_n(y, size(), 0.0);
+  if (trained()) std::copy_n(from.a, flow_.n, y + weights());
   for (Index i = 0; i < flow_.n; ++i) std::copy_n(from.w + i * d, d, y + i * width_);
 }
 
 void EmpiricalLayout::unpack(const double* y, const SquaredState& to) const {
   const Index d = flow_.sample.d;
   for (Index i = 0; i < flow_.n; ++i) std::copy_n(y + i * width_, d, to.w + i * d);
+  if (trained()) std::copy_n(y + weights(), flow_.n, to.a);
 }
 
 void EmpiricalLayout::overlaps(const double* row, double* m) const {
@@ -53,21 +59,22 @@ void EmpiricalLayout::overlaps(const double* row, double* m) const {
 
 EmpiricalEvaluator::EmpiricalEvaluator(const EmpiricalFlow& flow, int threads, Watch& watch)
     : layout(flow, rounded(flow.sample.d, squared_lanes)), field(sizes_), flow_(flow),
-      kernel_(kernels()), watch_(watch), threads_(thread_count(threads)), sizes_{} {
+      kernel_(kernels()), watch_(watch), threads_(thread_count(threads)), sizes_{},
+      rows_(rounded(flow.n, squared_lanes)), a_(flow.a, flow.a + flow.n) {
   const Index width = rounded(flow.sample.d, squared_lanes), block = block_of(flow, width);
-  samples_ = {flow.sample, flow.y, flow.n, width, flow.a, flow.link, flow.squared, block};
+  samples_ = {flow.sample, flow.y, flow.n, width, a_.data(), flow.link, flow.squared, block};
   sizes_.form = SquaredForm::coordinates;
   sizes_.n = flow.n;
   sizes_.k = flow.k;
   sizes_.width = width;
   // as many shares as there is work and memory for; neither knows of threads
-  const Index blocks = (flow.sample.count + block - 1) / block, size = layout.size();
+  const Index blocks = (flow.sample.count + block - 1) / block, size = layout.weights();
   shares_ = std::clamp<Index>(std::min(blocks / 4, std::max<Index>(share_doubles / size, 8)), 1,
                               most_shares);
   threads_ = static_cast<int>(std::min<Index>(threads_, shares_));
   const bool pulls = flow.squared && !flow.constrained;
-  sums_size_ = (pulls ? 2 : 1) * size + 2 * rounded(flow.n, squared_lanes) + squared_lanes;
-  weights_ = make_scratch(rounded(flow.n, squared_lanes) * width);
+  sums_size_ = (pulls ? 2 : 1) * size + (flow.trained ? 4 : 2) * rows_ + squared_lanes;
+  weights_ = make_scratch(rows_ * width);
   for (int i = 0; i < threads_; ++i)
     scratch_.push_back(make_scratch(kernel_.empirical_scratch(&samples_)));
 }
@@ -91,6 +98,7 @@ void EmpiricalEvaluator::keep(const double* y, const SquaredState& path, Index i
     }
     if (flow_.constrained) q[r * n + r] = 1.0;
   }
+  if (layout.trained()) std::copy_n(y + layout.weights(), n, path.a + i * n);
 }
 
 // ---- sums over samples ---------------------------------------------------------------------
@@ -113,8 +121,7 @@ bool EmpiricalEvaluator::by_shares(const Begin& begin, const Work& work) {
 }
 
 template <class Work>
-bool EmpiricalEvaluator::by_entries(const Work& work) {
-  const Index size = layout.size();
+bool EmpiricalEvaluator::by_entries(Index size, const Work& work) {
   if (threads_ == 1 || size <= chunk) {
     work(0, size);
     return !watch_.stopped();
@@ -126,8 +133,12 @@ bool EmpiricalEvaluator::by_entries(const Work& work) {
 EmpiricalSums EmpiricalEvaluator::sums(Index share, bool pull) const {
   double* const force = sums_.get() + share * sums_size_;
   double* const scalars = force + sums_size_ - squared_lanes;
-  const Index rows = rounded(flow_.n, squared_lanes);
-  return {force, pull ? force + layout.size() : nullptr, scalars - 2 * rows, scalars - rows,
+  return {force,
+          pull ? force + layout.weights() : nullptr,
+          scalars - 2 * rows_,
+          scalars - rows_,
+          layout.trained() ? scalars - 4 * rows_ : nullptr,
+          layout.trained() ? scalars - 3 * rows_ : nullptr,
           scalars};
 }
 
@@ -136,6 +147,7 @@ bool EmpiricalEvaluator::sum(const double* y, bool force, bool pull) {
   if (last_ == nullptr) last_ = state();
   known_ = false;
   kernel_.empirical_weights(&samples_, y, weights_.get());
+  if (layout.trained()) std::copy_n(y + layout.weights(), flow_.n, a_.data());
   // of a share: the vectors, then the scalars
   const Index clear = force ? 0 : sums_size_ - squared_lanes;
   const auto begin = [&](Index share) {
@@ -163,7 +175,7 @@ double EmpiricalEvaluator::total_of(Index offset) const {
 // out (n, width): the mean of what lies at `offset` of the shares
 bool EmpiricalEvaluator::total(Index offset, double* out) {
   const double scale = 1.0 / static_cast<double>(samples_.sample.count);
-  return by_entries([&](Index begin, Index end) {
+  return by_entries(layout.weights(), [&](Index begin, Index end) {
     const double* from = sums_.get() + offset;
     std::copy(from + begin, from + end, out + begin);
     for (Index share = 1; share < shares_; ++share) {
@@ -179,7 +191,7 @@ bool EmpiricalEvaluator::rates(const double* y, double* out, double* speed2) {
   const bool pull = speed2 != nullptr && flow_.squared && !flow_.constrained;
   if (!sum(y, true, pull) || !total(0, out)) return false;
   const Index n = sizes_.n, width = sizes_.width;
-  const Index rows = rounded(n, squared_lanes), scalars = sums_size_ - squared_lanes;
+  const Index scalars = sums_size_ - squared_lanes;
   const auto norm2 = [&](const double* x) {
     double found = 0.0;
     for (Index c = 0; c < width; ++c) found += x[c] * x[c];
@@ -188,12 +200,12 @@ bool EmpiricalEvaluator::rates(const double* y, double* out, double* speed2) {
   Scratch pulls;
   if (pull) {
     pulls = state();
-    if (!total(layout.size(), pulls.get())) return false;
+    if (!total(layout.weights(), pulls.get())) return false;
   }
   for (Index i = 0; i < n; ++i) {
     double* const rate = out + i * width;
     const double* const w = y + i * width;
-    const double along = total_of(scalars - 2 * rows + i);
+    const double along = total_of(scalars - 2 * rows_ + i);
     if (speed2 != nullptr) {
       double& scale = speed2[n + i];
       if (pull) {  // |pull| + |push|, as where averages are known
@@ -203,7 +215,7 @@ bool EmpiricalEvaluator::rates(const double* y, double* out, double* speed2) {
         scale = pulled + std::sqrt(norm2(teacher));
         scale *= scale;
       } else {  // without the neuron's push on itself, which is along w
-        const double own = flow_.squared ? total_of(scalars - rows + i) : 0.0;
+        const double own = flow_.squared ? total_of(scalars - rows_ + i) : 0.0;
         scale = norm2(rate) + own * (2.0 * along + own * norm2(w));
       }
     }
@@ -211,7 +223,22 @@ bool EmpiricalEvaluator::rates(const double* y, double* out, double* speed2) {
       for (Index c = 0; c < width; ++c) rate[c] -= along * w[c];
     if (speed2 != nullptr) speed2[i] = norm2(rate);
   }
+  if (layout.trained()) train(out + layout.weights(), speed2);
   return true;
+}
+
+// da/dt, and its part of the speeds, |pull| + |push| as where averages are known
+void EmpiricalEvaluator::train(double* out, double* speed2) const {
+  const Index n = sizes_.n, first = sums_size_ - squared_lanes - 4 * rows_;
+  std::fill_n(out, rows_, 0.0);
+  for (Index i = 0; i < n; ++i) {
+    out[i] = total_of(first + i);
+    if (speed2 == nullptr) continue;
+    const double pull = total_of(first + rows_ + i);
+    const double force = std::fabs(pull) + std::fabs(pull - out[i]);
+    speed2[i] += out[i] * out[i];
+    speed2[n + i] += force * force;
+  }
 }
 
 double EmpiricalEvaluator::loss(const double* y) {
@@ -237,7 +264,7 @@ void EmpiricalEvaluator::normalise(double* y) {
 
 void EmpiricalEvaluator::advance(Index count, const double* weights, const double* const* rates,
                                  const double* base, double* out) {
-  by_entries([&](Index begin, Index end) {
+  by_entries(layout.size(), [&](Index begin, Index end) {
     kernel_.squared_advance(begin, end, count, weights, rates, base, out);
   });
 }
@@ -254,11 +281,14 @@ SquaredError EmpiricalEvaluator::error_beside_rounding(Index count, const double
                                                        double rtol, double atol, double noise,
                                                        const double* force) {
   SquaredError out{0.0, 0.0, 0.0};
-  for (Index i = 0; i < field.n; ++i) {
-    const SquaredError row = kernel_.squared_error(i * field.width, (i + 1) * field.width, count, e,
-                                                   e3, rates, y, z, rtol, atol + noise * force[i]);
+  const auto add = [&](Index begin, Index end, double size) {
+    const SquaredError row =
+        kernel_.squared_error(begin, end, count, e, e3, rates, y, z, rtol, atol + noise * size);
     out = {std::max(out.first, row.first), std::max(out.second, row.second), out.sound + row.sound};
-  }
+  };
+  for (Index i = 0; i < field.n; ++i) add(i * field.width, (i + 1) * field.width, force[i]);
+  if (layout.trained())
+    add(layout.weights(), layout.size(), *std::max_element(force, force + field.n));
   return out;
 }
 
@@ -266,9 +296,10 @@ SquaredError EmpiricalEvaluator::error_beside_rounding(Index count, const double
 
 namespace {
 
-Scratch packed(const EmpiricalEvaluator& evaluator, const double* w) {
+Scratch packed(const EmpiricalFlow& flow, const EmpiricalEvaluator& evaluator, const double* w) {
   Scratch y = evaluator.state();
-  evaluator.layout.pack({nullptr, nullptr, const_cast<double*>(w), nullptr}, y.get());
+  evaluator.layout.pack({nullptr, nullptr, const_cast<double*>(w), const_cast<double*>(flow.a)},
+                        y.get());
   return y;
 }
 
@@ -278,22 +309,22 @@ bool empirical_outputs(const EmpiricalFlow& flow, const double* w, double* out, 
                        const Poll& poll) {
   Watch watch(poll);
   EmpiricalEvaluator evaluator(flow, threads, watch);
-  return evaluator.outputs(packed(evaluator, w).get(), out);
+  return evaluator.outputs(packed(flow, evaluator, w).get(), out);
 }
 
 double empirical_loss(const EmpiricalFlow& flow, const double* w, int threads, const Poll& poll) {
   Watch watch(poll);
   EmpiricalEvaluator evaluator(flow, threads, watch);
-  return evaluator.loss(packed(evaluator, w).get());
+  return evaluator.loss(packed(flow, evaluator, w).get());
 }
 
-double empirical_rates(const EmpiricalFlow& flow, const double* w, double* rates, int threads,
-                       const Poll& poll) {
+double empirical_rates(const EmpiricalFlow& flow, const double* w, double* rates,
+                       double* layer_rates, int threads, const Poll& poll) {
   Watch watch(poll);
   EmpiricalEvaluator evaluator(flow, threads, watch);
-  const Scratch y = packed(evaluator, w), out = evaluator.state();
+  const Scratch y = packed(flow, evaluator, w), out = evaluator.state();
   evaluator.rates(y.get(), out.get(), nullptr);
-  evaluator.layout.unpack(out.get(), {nullptr, nullptr, rates, nullptr});
+  evaluator.layout.unpack(out.get(), {nullptr, nullptr, rates, layer_rates});
   return evaluator.loss(y.get());
 }
 

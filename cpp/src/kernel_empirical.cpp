@@ -105,6 +105,7 @@ class EmpiricalBlock {
   // Turns sigma' of a neuron into a e sigma', and sigma into a y sigma', whose sums are wanted.
   HF_INLINE void weigh(Index i, const EmpiricalSums& to) {
     const Index row = i * f_.block;
+    if (to.left != nullptr) train(i, to);
     const Lane<8> a = f_.a[i];
     Lane<8> along = 0.0, own = 0.0;
     for (Index s = 0; s < f_.block; s += 8) {
@@ -118,6 +119,18 @@ class EmpiricalBlock {
     }
     to.along[i] += along.sum();
     to.own[i] += own.sum();
+  }
+
+  // What moves a_i, from sigma.
+  HF_INLINE void train(Index i, const EmpiricalSums& to) {
+    Lane<8> left = 0.0, given = 0.0;
+    for (Index s = 0; s < f_.block; s += 8) {
+      const Lane<8> value = load<8>(values_ + i * f_.block + s);
+      left = madd(load<8>(e_ + s), value, left);
+      given = madd(load<8>(y_ + s), value, given);
+    }
+    to.left[i] += left.sum();
+    to.given[i] += given.sum();
   }
 };
 

@@ -74,6 +74,7 @@ class EmpiricalSpec:
         squared: bool,
         constrained: bool,
         vectors: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        trained: bool,
     ) -> None: ...
 
 class SquaredSpec:
@@ -178,7 +179,7 @@ def empirical_rates(
     threads: typing.SupportsInt | typing.SupportsIndex,
 ) -> tuple[typing.Any, ...]:
     """
-    dW/dt (n, d) and the loss.
+    dW/dt (n, d), da/dt (n,) where a is trained, and the loss.
     """
 
 def fma_peak(seconds: typing.SupportsFloat | typing.SupportsIndex) -> float:

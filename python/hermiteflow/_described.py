@@ -81,7 +81,7 @@ def describe_flow(flow: TeacherStudent) -> tuple[dict[str, Any], dict[str, Any]]
             "targets must be Orthonormal, Equiangular or IndexVectors to be saved, "
             f"got {_checks.describe(targets)}"
         )
-    described = {
+    described: dict[str, Any] = {
         "type": type(flow).__name__,
         "targets": known,
         "link": _describe_link(flow.link),
@@ -93,8 +93,7 @@ def describe_flow(flow: TeacherStudent) -> tuple[dict[str, Any], dict[str, Any]]
     if isinstance(flow, EmpiricalFlow):
         arrays["labels"] = (("sample",), flow.labels, {"long_name": "labels y", "units": "1"})
         described.update(
-            constrained=flow.constrained,
-            loss=flow.loss_name,
+            loss=[flow.loss_name, flow.constrained, flow.train_second_layer],
             given_labels=flow.given_labels,
             sample=vars(flow._told()),
         )
@@ -140,8 +139,7 @@ def read_flow(
             Absent(shape=(N, d), **sample),
             take(ds, "labels", ("sample",), "f8"),
             given=bool(described["given_labels"]),
-            loss=described["loss"],
-            constrained=bool(described["constrained"]),
+            loss=tuple(described["loss"]),
             **options,
         )
     return SquaredFlow(

@@ -91,12 +91,12 @@ def solve_empirical(
     if status not in SUCCESSES:
         text = f"the run ended at t = {out['t']:.6g}: {status.name} ({status.message})"
         warnings.warn(text, SolveWarning, stacklevel=3)
-    final = out["state"]
+    final, layer = out["state"]
     Q = _core.project_weights(final, final, threads)
     Q = 0.5 * (Q + Q.T)
     if flow.constrained:
         np.fill_diagonal(Q, 1.0)
-    path_m, path_q = out["path"]
+    path_m, path_q, path_a = out["path"]
     return EmpiricalSolution(
         flow=flow,
         method=method,
@@ -105,13 +105,13 @@ def solve_empirical(
         overlaps=flow._project(final, n_threads),
         student_overlaps=Q,
         weights=final,
-        second_layer=flow.layer(n),
+        second_layer=layer if flow.train_second_layer else flow.layer(n),
         loss=float(out["loss"]),
         gradient_norms=out["gradient_norms"],
         times=saved,
         trajectory=path_m,
         student_trajectory=path_q,
-        layer_trajectory=None,
+        layer_trajectory=path_a if flow.train_second_layer else None,
         losses=out["path_loss"],
         events=_times(events or {}, out),
         status=status,

@@ -106,8 +106,7 @@ def from_dataset(ds: xr.Dataset) -> SquaredSolution:
     fields.setdefault("trajectory", np.empty((0, n, k)))
     fields.setdefault("student_trajectory", np.empty((0, n, n)))
     fields.setdefault("losses", np.empty(0))
-    trained = isinstance(flow, SquaredFlow) and flow.train_second_layer
-    fields.setdefault("layer_trajectory", np.empty((0, n)) if trained else None)
+    fields.setdefault("layer_trajectory", np.empty((0, n)) if flow.train_second_layer else None)
     for name in _NUMBERS:
         fields[name] = (float if name in ("t_final", "loss") else int)(run[name])
     kind: Any = EmpiricalSolution if isinstance(flow, EmpiricalFlow) else SquaredSolution

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,9 +12,9 @@ from numpy.typing import ArrayLike
 from . import _checks, _core
 from ._checks import Array
 from ._display import Card
-from ._model import TeacherStudent
 from ._point_links import REACH, point_link
-from ._stored_sample import Absent, FileRows, Sample, check_labels, check_sample, digest
+from ._sampled_model import SampledModel
+from ._stored_sample import Absent, Sample, check_labels, check_sample
 from .links import Link
 from .targets import Targets
 
@@ -24,7 +22,7 @@ LOSSES = ("correlation", "squared")
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
-class EmpiricalFlow(TeacherStudent):
+class EmpiricalFlow(SampledModel):
     """Gradient flow on a stored sample x_1..x_N: what full-batch training sees.
 
     The loss is L = -(1/N) sum_s y_s f(x_s), or L = (1/2N) sum_s (f(x_s) - y_s)^2 with its factor
@@ -55,11 +53,13 @@ class EmpiricalFlow(TeacherStudent):
     student : Link, optional
         The student's link sigma; the same by default. It must have a derivative.
     second_layer : float or array_like (n,), optional
-        a_i, fixed; ones by default.
+        a_i; ones by default. Where they start, with `train_second_layer`.
     target_weights : array_like (k,), optional
         b_j; ones by default.
     constrained : bool
         Unit weights (default), or weights that move freely in R^d, for the squared loss only.
+    train_second_layer : bool
+        Let a flow too, da_i/dt = (1/N) sum_s e_s sigma(w_i . x_s), for the squared loss only.
     n_threads : int, optional
         Threads of the pass over X that finds the labels.
 
@@ -97,11 +97,9 @@ class EmpiricalFlow(TeacherStudent):
     True
     """
 
-    _sample: Sample | Absent
-    labels: Array
-    given_labels: bool
     loss_name: str
     constrained: bool
+    train_second_layer: bool
 
     def __init__(
         self,
@@ -115,6 +113,7 @@ class EmpiricalFlow(TeacherStudent):
         second_layer: ArrayLike | None = None,
         target_weights: ArrayLike | None = None,
         constrained: bool = True,
+        train_second_layer: bool = False,
         n_threads: int | None = None,
     ) -> None:
         super().__init__(
@@ -124,12 +123,7 @@ class EmpiricalFlow(TeacherStudent):
             second_layer=second_layer,
             target_weights=target_weights,
         )
-        name = _checks.choice(loss, "loss", LOSSES)
-        if not _checks.flag(constrained, "constrained") and name == "correlation":
-            raise ValueError(
-                "constrained must be True with loss='correlation', which free weights send to "
-                "infinity, got False"
-            )
+        self._set_loss(loss, constrained, train_second_layer)
         sample = check_sample(X)
         N, d = sample.shape
         if d < targets.rank + 1:
@@ -142,20 +136,29 @@ class EmpiricalFlow(TeacherStudent):
         vectors = targets.vectors(d)
         # also where labels are given: it finds what is not finite in X
         teacher = _core.EmpiricalSpec(
-            sample, None, self.target_weights, point_link(link), False, True, vectors
+            sample, None, self.target_weights, point_link(link), False, True, vectors, False
         )
         found = _core.empirical_outputs(teacher, vectors, _checks.threads(n_threads))
         check_labels(sample, found, y is not None)
-        self._set(sample, found if labels is None else labels, y is not None, name, constrained)
+        self._set_sample(sample, found if labels is None else labels, y is not None)
 
-    def _set(
-        self, sample: Sample | Absent, labels: Array, given: bool, loss: str, constrained: bool
-    ) -> None:
-        object.__setattr__(self, "_sample", sample)
-        object.__setattr__(self, "labels", _checks.frozen(labels))
-        object.__setattr__(self, "given_labels", given)
-        object.__setattr__(self, "loss_name", loss)
-        object.__setattr__(self, "constrained", bool(constrained))
+    def _set_loss(self, loss: str, constrained: bool, train_second_layer: bool) -> None:
+        name = _checks.choice(loss, "loss", LOSSES)
+        bound = _checks.flag(constrained, "constrained")
+        trained = _checks.flag(train_second_layer, "train_second_layer")
+        if name == "correlation" and not bound:
+            raise ValueError(
+                "constrained must be True with loss='correlation', which free weights send to "
+                "infinity, got False"
+            )
+        if name == "correlation" and trained:
+            raise ValueError(
+                "train_second_layer must be False with loss='correlation', which a trained second "
+                "layer sends to infinity, got True"
+            )
+        object.__setattr__(self, "loss_name", name)
+        object.__setattr__(self, "constrained", bound)
+        object.__setattr__(self, "train_second_layer", trained)
 
     @classmethod
     def _restored(
@@ -166,90 +169,19 @@ class EmpiricalFlow(TeacherStudent):
         labels: Array,
         *,
         given: bool,
-        loss: str,
-        constrained: bool,
+        loss: tuple[str, bool, bool],
         **model: Any,
     ) -> EmpiricalFlow:
-        """Return a flow whose sample is elsewhere."""
-        if labels.shape != sample.shape[:1]:
-            raise ValueError(f"{labels.size} labels of a sample of shape {sample.shape}")
+        """Return a flow whose sample is elsewhere; `loss` is that of `_set_loss`."""
         flow = cls.__new__(cls)
-        TeacherStudent.__init__(flow, targets, link, **model)
-        flow._set(sample, labels, given, _checks.choice(loss, "loss", LOSSES), constrained)
+        SampledModel.__init__(flow, targets, link, **model)
+        flow._set_loss(*loss)
+        flow._set_sample(sample, labels, given)
         return flow
-
-    @property
-    def X(self) -> Sample:
-        """The sample; ValueError where the flow has none yet."""
-        if isinstance(self._sample, Absent):
-            self._sample.refuse()
-        return self._sample
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """N and d."""
-        N, d = self._sample.shape
-        return int(N), int(d)
-
-    def with_sample(self, X: Sample) -> EmpiricalFlow:
-        """Return the flow with its sample, of which a file keeps no more than a digest.
-
-        Parameters
-        ----------
-        X : array (N, d)
-            The sample that the flow had, wherever it lies now. It is read once.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is no sample, or not that one.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> import numpy as np, hermiteflow as hf
-        >>> X = np.random.default_rng(0).standard_normal((100, 5))
-        >>> flow = hf.EmpiricalFlow(hf.Orthonormal(k=1), hf.link("tanh"), X, loss="squared")
-        >>> sol = hf.solve(flow, weights=hf.random_weights(n=2, d=5, seed=0), t_end=1.0)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     again = hf.load(sol.save(folder + "/run.nc"))
-        >>> again.flow.with_sample(X).loss(again.weights) == flow.loss(sol.weights)
-        True
-        """
-        return self._with(X, "X")
-
-    def _with(self, X: Sample, name: str) -> EmpiricalFlow:
-        sample = check_sample(X, name)
-        self._told().check(sample, self.labels, name)
-        flow = copy.copy(self)
-        object.__setattr__(flow, "_sample", sample)
-        return flow
-
-    def _told(self) -> Absent:
-        """Return what a file keeps of the sample."""
-        return Absent.of(self._sample, self.digest)
-
-    @cached_property
-    def digest(self) -> str:
-        """A digest of X and the labels, for equality; the first use reads X once."""
-        if isinstance(self._sample, Absent):
-            return self._sample.digest
-        return digest(self._sample, self.labels)
 
     def _content(self) -> tuple[object, ...]:
-        return (*super()._content(), self.loss_name, self.constrained, self.digest)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the fields; for a memory-mapped X the place in its file instead."""
-        state = dict(self.__dict__)
-        place = FileRows.of(self._sample)
-        return state if place is None else {**state, "_sample": place}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        sample = state["_sample"]
-        self.__dict__.update(
-            state, _sample=sample.open() if isinstance(sample, FileRows) else sample
-        )
+        kind = (self.loss_name, self.constrained, self.train_second_layer)
+        return (*super()._content(), *kind, self.digest)
 
     def _card(self) -> Card:
         squared = self.loss_name == "squared"
@@ -262,6 +194,7 @@ class EmpiricalFlow(TeacherStudent):
             *self._rows(),
             ("sample", f"N = {N:,}, d = {d:,}, {sample.dtype}{kind}"),
             ("labels", "given" if self.given_labels else "of the model"),
+            ("trains", "W and a" if self.train_second_layer else "W"),
         )
         return Card(f"EmpiricalFlow {where}, L = {formula}", rows)
 
@@ -273,32 +206,39 @@ class EmpiricalFlow(TeacherStudent):
             return _checks.unit_rows(W, "W", shape)[0]
         return _checks.array(W, "W", shape)
 
-    def layer(self, n: int) -> Array:
-        """Return a_i for n neurons, shape (n,)."""
+    def layer(self, n: int, second_layer: ArrayLike | None = None) -> Array:
+        """Return a_i for n neurons, shape (n,): the flow's own unless they are given."""
+        if second_layer is not None:
+            return _checks.array(second_layer, "second_layer", (n,))
         found = self.neurons(n)
         return np.ones(n) if found is None else found
 
-    def core(self, n: int) -> _core.EmpiricalSpec:
+    def core(self, n: int, second_layer: ArrayLike | None = None) -> _core.EmpiricalSpec:
         """Return what C++ sees of the flow of n neurons; built anew for each call, never kept."""
         return _core.EmpiricalSpec(
             self.X,
             self.labels,
-            self.layer(n),
+            self.layer(n, second_layer),
             point_link(self.student or self.link),
             self.loss_name == "squared",
             self.constrained,
             self.targets.vectors(self.shape[1]),
+            self.train_second_layer,
         )
 
     # -------------------------------------------------------------- loss and gradient
 
-    def loss(self, W: ArrayLike, *, n_threads: int | None = None) -> float:
+    def loss(
+        self, W: ArrayLike, second_layer: ArrayLike | None = None, *, n_threads: int | None = None
+    ) -> float:
         """Return the loss on the sample for weights W of shape (n, d).
 
         Parameters
         ----------
         W : array_like (n, d)
             Weights, of unit norm where they are constrained.
+        second_layer : array_like (n,), optional
+            a, the flow's own by default.
         n_threads : int, optional
             Threads; the result does not depend on them.
 
@@ -316,28 +256,31 @@ class EmpiricalFlow(TeacherStudent):
         >>> flow.labels, flow.loss([[0.0, 1.0]])  # ((0 - 1)^2 + (2 - 0)^2) / (2 N)
         (array([1., 0.]), 1.25)
         """
-        weights = self._weights(W)
-        threads = _checks.threads(n_threads)
-        found = float(_core.empirical_loss(self.core(weights.shape[0]), weights, threads))
+        weights, threads = self._weights(W), _checks.threads(n_threads)
+        spec = self.core(weights.shape[0], second_layer)
+        found = float(_core.empirical_loss(spec, weights, threads))
         if not math.isfinite(found):
-            self._refuse("loss", weights, threads)
+            self._refuse("loss", spec, weights, threads)
         return found
 
-    def gradient(self, W: ArrayLike, *, n_threads: int | None = None) -> Array:
-        """Return the gradient (n, d) of the loss at W: Riemannian where W is constrained.
+    def gradient(
+        self, W: ArrayLike, second_layer: ArrayLike | None = None, *, n_threads: int | None = None
+    ) -> Array:
+        """Return the gradient (n, d) of the loss in W: Riemannian where W is constrained.
 
         Parameters
         ----------
         W : array_like (n, d)
             Weights, of unit norm where they are constrained.
+        second_layer : array_like (n,), optional
+            a, the flow's own by default.
         n_threads : int, optional
             Threads; the result does not depend on them.
 
         Raises
         ------
         ValueError
-            If W is not as above, or if the gradient is not finite: it names the first row of X
-            where f is not, or what overflows, as `loss` does.
+            If W is not as above, or if the gradient is not finite, as `loss` does.
 
         Examples
         --------
@@ -347,16 +290,44 @@ class EmpiricalFlow(TeacherStudent):
         >>> flow.gradient([[0.6, 0.8]])  # -(1/2) (v - (v.w) w), v = (1, 0)
         array([[-0.32,  0.24]])
         """
-        weights = self._weights(W)
-        threads = _checks.threads(n_threads)
-        rates, _ = _core.empirical_rates(self.core(weights.shape[0]), weights, threads)
-        if not np.isfinite(rates).all():
-            self._refuse("gradient", weights, threads)
-        return np.asarray(np.negative(rates, out=rates))
+        return self._gradients(W, second_layer, n_threads)[0]
 
-    def _refuse(self, what: str, weights: Array, threads: int) -> NoReturn:
+    def layer_gradient(
+        self, W: ArrayLike, second_layer: ArrayLike | None = None, *, n_threads: int | None = None
+    ) -> Array:
+        """Return the gradient (n,) of the loss in a, where it is trained.
+
+        Arguments and errors are those of `gradient`, and a ValueError where it is not.
+
+        Examples
+        --------
+        >>> import numpy as np, hermiteflow as hf
+        >>> X = np.array([[1.0, 0.0], [0.0, 2.0]])
+        >>> flow = hf.EmpiricalFlow(hf.Orthonormal(k=1), hf.hermite(1), X, loss="squared",
+        ...                         train_second_layer=True)
+        >>> flow.layer_gradient([[0.0, 1.0]], [0.5])  # (0 (0 - 1) + 2 (1 - 0)) / N
+        array([1.])
+        """
+        if not self.train_second_layer:
+            raise ValueError("train_second_layer must be True for a gradient in a, got False")
+        return self._gradients(W, second_layer, n_threads)[1]
+
+    def _gradients(
+        self, W: ArrayLike, second_layer: ArrayLike | None, n_threads: int | None
+    ) -> tuple[Array, Array]:
+        weights, threads = self._weights(W), _checks.threads(n_threads)
+        spec = self.core(weights.shape[0], second_layer)
+        *rates, _ = _core.empirical_rates(spec, weights, threads)
+        if not all(np.isfinite(part).all() for part in rates):
+            self._refuse("gradient", spec, weights, threads)
+        of_weights, of_layer = (np.asarray(np.negative(part, out=part)) for part in rates)
+        return of_weights, of_layer
+
+    def _refuse(
+        self, what: str, spec: _core.EmpiricalSpec, weights: Array, threads: int
+    ) -> NoReturn:
         """Raise ValueError that tells where what was asked for at W is not finite."""
-        outputs = _core.empirical_outputs(self.core(weights.shape[0]), weights, threads)
+        outputs = _core.empirical_outputs(spec, weights, threads)
         bad = np.flatnonzero(~np.isfinite(outputs))
         if bad.size:
             row = int(bad[0])

@@ -17,7 +17,7 @@ class EmpiricalSolution(SquaredSolution):
     """The flow of n neurons on a stored sample. Its fields are those of a `SquaredSolution`.
 
     `loss`, `losses` and `gradient_norms` are those of the loss on the sample, which is the
-    correlation loss where the flow's is; `form` is always "R^d", `layer_trajectory` None.
+    correlation loss where the flow's is; `form` is always "R^d".
 
     Equal and hashed by content. It is pickled with its sample, or with the place of the sample in
     its file where that is memory-mapped. `save` writes all but the sample, which may be larger than

@@ -104,3 +104,23 @@ def fast_gradient(
     e = y - case.value(fields) @ a if of == "squared" else y
     out = -((a * e[:, None] * case.slope(fields)).T @ X) / len(X)
     return out - np.sum(out * W, axis=1, keepdims=True) * W if constrained else out
+
+
+def layer_gradient(
+    case: Case, X: np.ndarray, y: np.ndarray, W: np.ndarray, a: np.ndarray, fault: str = ""
+) -> np.ndarray:
+    """The gradient of the squared loss in a: (1/N) sum_s (f(x_s) - y_s) sigma(w_i . x_s)."""
+    values = case.value(X.astype(float) @ W.T)
+    e = values @ a - y
+    if fault == "no residual":
+        e = -y
+    if fault == "slope":
+        values = case.slope(X.astype(float) @ W.T)
+    out = e @ values
+    out = out * a if fault == "a_i" else out
+    out = out if fault == "no 1/N" else out / len(X)
+    return -out if fault == "sign" else out
+
+
+#: What is planted in it.
+LAYER_FAULTS = ("sign", "no 1/N", "no residual", "slope", "a_i")

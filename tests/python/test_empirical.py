@@ -196,4 +196,4 @@ def test_core_takes_only_what_fits() -> None:
     X, link = sample(), point_link(hf.hermite(2))
     for wrong in (X.astype(int), X[0], X.T, X[:, ::2]):
         with pytest.raises(ValueError, match="arrays that fit together"):
-            _core.EmpiricalSpec(wrong, None, A, link, False, True, T2.vectors(7))
+            _core.EmpiricalSpec(wrong, None, A, link, False, True, T2.vectors(7), False)

@@ -21,14 +21,16 @@ struct EmpiricalFlow {
   bool squared, constrained;
   Index k;
   const double* vectors;  // V (k, d)
+  bool trained = false;   // a moves too
 };
 
-// W (n, d) as a state: rows padded with zeros.
+// W (n, d) as a state: rows padded with zeros; then a, padded too, where it is trained.
 class EmpiricalLayout {
  public:
   EmpiricalLayout(const EmpiricalFlow& flow, Index width) : flow_(flow), width_(width) {}
-  Index size() const { return flow_.n * width_; }
-  bool trained() const { return false; }
+  Index weights() const { return flow_.n * width_; }
+  Index size() const;
+  bool trained() const { return flow_.trained; }
   void pack(const SquaredState& from, double* y) const;
   void unpack(const double* y, const SquaredState& to) const;
   void overlaps(const double* row, double* m) const;  // of one neuron: (k,)
@@ -74,7 +76,9 @@ class EmpiricalEvaluator {
   EmpiricalField samples_;
   Scratch weights_;  // as kernels take them
   SquaredField sizes_;
+  Index rows_;  // n, padded
   Index shares_, sums_size_;
+  std::vector<double> a_;         // of the state, where it is trained
   std::vector<Scratch> scratch_;  // of each thread
   Scratch sums_;                  // of each share
   Scratch last_;                  // the state whose loss is known
@@ -84,9 +88,10 @@ class EmpiricalEvaluator {
   template <class Begin, class Work>
   bool by_shares(const Begin& begin, const Work& work);
   template <class Work>
-  bool by_entries(const Work& work);
+  bool by_entries(Index size, const Work& work);
   EmpiricalSums sums(Index share, bool pull) const;
   bool sum(const double* y, bool force, bool pull);
+  void train(double* out, double* speed2) const;
   bool total(Index offset, double* out);
   double total_of(Index offset) const;
 };
@@ -95,9 +100,9 @@ class EmpiricalEvaluator {
 bool empirical_outputs(const EmpiricalFlow& flow, const double* w, double* out, int threads,
                        const Poll& poll);
 double empirical_loss(const EmpiricalFlow& flow, const double* w, int threads, const Poll& poll);
-// dW/dt (n, d); returns the loss
-double empirical_rates(const EmpiricalFlow& flow, const double* w, double* rates, int threads,
-                       const Poll& poll);
+// dW/dt (n, d) and, where a is trained, da/dt (n,); returns the loss
+double empirical_rates(const EmpiricalFlow& flow, const double* w, double* rates,
+                       double* layer_rates, int threads, const Poll& poll);
 void solve_empirical(const EmpiricalFlow& flow, const SquaredOptions& options,
                      const SquaredState& start, SquaredResult& result, int threads,
                      const Poll& poll);

@@ -226,6 +226,8 @@ struct EmpiricalSums {
   double* pull;   // (n, width): a_i y s x; or null
   double* along;  // (n,): a_i e s u
   double* own;    // (n,): a_i^2 sigma(u) s u
+  double* left;   // (n,): e sigma(u), where a is trained; or null
+  double* given;  // (n,): y sigma(u), with `left`
   double* loss;   // -y f, or (y - f)^2 / 2
 };
 
