@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -196,6 +197,9 @@ def online_sgd(
             file, digest = _checkpoint(checkpoint), _digest(flow, task, start, method, asked)
         report = reporter(progress, steps, "steps")
         run(task, state, threads=threads, report=report, file=file, digest=digest)
+        if report is not None and not callable(progress):  # the bar ends with its line
+            report(state.step)
+            print(end="" if state.step == steps else "\n", file=sys.stderr)
         unit = sphere(flow)
         rows = state.scale[:, None] * state.rows[:, : state.columns]
         M, Q = _coordinates.order_parameters(flow.targets, rows, unit=unit)

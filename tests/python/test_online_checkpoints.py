@@ -224,3 +224,20 @@ def test_progress_and_what_it_raises() -> None:
     with pytest.raises(RuntimeError, match="enough"):
         hf.online_sgd(CUBE, overlaps=m, d=50, method="marginal", progress=watch, **keywords)
     assert seen[0][1] == 5000
+
+
+@pytest.mark.parametrize("method", ["direct", "in_law"])
+def test_a_bar_ends_with_its_line(method: str, capfd: pytest.CaptureFixture[str]) -> None:
+    keywords: dict[str, Any] = {**parameters(), **RUN, "method": method, "progress": True}
+    hf.online_sgd(SQUARED, **keywords)
+    assert capfd.readouterr().err.endswith("\r40 of 40 steps (100 %)\n")
+    events = {"up": hf.HittingTime(1e-3, terminal=True)}
+    sol = hf.online_sgd(SQUARED, events=events, **keywords)
+    last = int(sol.steps[0])
+    assert last < 40
+    shown = capfd.readouterr().err
+    assert f"\r{last} of 40 steps (" in shown
+    assert shown.endswith(" %)\n")
+    keywords["progress"] = False
+    hf.online_sgd(SQUARED, **keywords)
+    assert capfd.readouterr().err == ""
