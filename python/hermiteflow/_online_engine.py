@@ -134,11 +134,11 @@ def run(
             state.status = EVENT
     # one step first, as nobody knows yet what it takes
     last, chunk = task.steps, task.steps if file is None else 1
-    written = time.monotonic()
+    written = told = time.monotonic()
     while state.step < last and state.status == END:
         begun, first = time.monotonic(), state.step
         end = min(last, first + chunk)
-        if task.loss is not None:
+        if np.isnan(state.falls).any():
             end = min(end, (first // task.every + 1) * task.every)
         state.step, state.status, state.columns, state.saved = _core.online_sgd(
             task.model, task.in_law, first, end, task.rate, task.batch, task.key, task.levels,
@@ -148,8 +148,11 @@ def run(
         )  # fmt: skip
         if state.step == end:
             look(task, state)
+        now, taken = time.monotonic(), end - first
+        if report is not None and now - told > 0.1:  # of many short calls the core tells nothing
+            report(state.step)
+            told = now
         if file is not None:
-            now, taken = time.monotonic(), end - first
             chunk = int(np.clip(taken * INTERVAL / max(now - begun, 1e-4), 1, 4 * taken))
             if now - written > 0.5 * INTERVAL or state.step == last or state.status != END:
                 keep(state, file, digest, task.saves)

@@ -93,6 +93,21 @@ def test_a_broken_run_finds_the_same_steps(method: str, tmp_path: Path) -> None:
         run(FLOWS["trained"], checkpoint=file, **{**keywords, "loss_every": 14})
 
 
+def test_many_looks_tell_of_progress_and_hear_it() -> None:
+    seen: list[int] = []
+
+    def watch(done: int, steps: int) -> None:
+        seen.append(done)
+        if len(seen) == 3:
+            raise RuntimeError("enough")
+
+    low: dict[str, Any] = {"events": {"low": hf.LossLevel(1e-12)}, "learning_rate": 1e-9}
+    with pytest.raises(RuntimeError, match="enough"):
+        run(FLOWS["sphere"], progress=watch, **{**low, "steps": 10_000_000})
+    assert len(seen) == 3
+    assert 0 < seen[0] < seen[1] < seen[2]
+
+
 def test_files_hold_levels_of_the_loss(tmp_path: Path) -> None:
     for level in (0.5, [1.2, 0.5]):
         events = {"low": hf.LossLevel(level), "hit": hf.HittingTime([0.5, 0.9])}
