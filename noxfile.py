@@ -138,7 +138,8 @@ def browser(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks against their peers; arguments after -- go to them."""
-    session.install(".[bench]")
+    session.install(".[bench]", "pytest>=8.3")
+    session.run("pytest", "-q", "tests/python/test_coming_from.py")
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
