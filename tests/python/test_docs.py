@@ -13,6 +13,8 @@ import pytest
 
 import hermiteflow as hf
 
+from .public_names import is_public
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PACKAGE = Path(hf.__file__).resolve().parent
@@ -98,3 +100,51 @@ def test_every_name_of_internals_exists(internals: str) -> None:
 def test_a_planted_name_is_found(internals: str, old: str, new: str, fault: str) -> None:
     assert internals.count(old) == 1
     assert any(line.startswith(fault) for line in faults(internals.replace(old, new)))
+
+
+ROLE = re.compile(r"{(?:func|meth|class|attr)}`hermiteflow\.([\w.]+)`")
+EQUATION = re.compile(r"{eq}`eq-(\d+)`|\((\d+)\), {doc}")
+
+
+def faults_of_equations(page: str) -> list[str]:
+    """Equations that the table lacks or has twice, names that are not public, missing files."""
+    rows = [line.split("|") for line in page.splitlines() if line.count("|") == 5][2:]
+    numbers = [int(a or b) for row in rows for a, b in EQUATION.findall(row[1])]
+    found = [f"({n}) is in {numbers.count(n)} rows" for n in range(1, 20) if numbers.count(n) != 1]
+    for row in rows:
+        if not ROLE.search(row[3]):
+            found.append(f"no function for{row[2]}")
+    found += [f"{name} is not public" for name in ROLE.findall(page) if not is_public(name)]
+    for path in re.findall(r"`((?:python|cpp)/[\w/]+\.\w+)`", page):
+        place = file_of(path)
+        if place is not None and not place.is_file():
+            found.append(f"no file {path}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def equations() -> str:
+    return (DOCS / "equations.md").read_text(encoding="utf-8")
+
+
+def test_every_equation_has_a_function(equations: str) -> None:
+    assert faults_of_equations(equations) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("| {eq}`eq-12` |", "| |", "(12) is in 0 rows"),
+        ("| (15), {doc}`squared` |", "| (16), {doc}`squared` |", "(16) is in 2 rows"),
+        ("hermiteflow.critical_beta", "hermiteflow.crticial_beta", "crticial_beta is not public"),
+        ("SquaredFlow.loss_of", "SquaredFlow.los_of", "SquaredFlow.los_of is not public"),
+        ("hermiteflow.fold_beta", "hermiteflow.driver.solve", "driver.solve is not public"),
+        ("/_hessian.py`, ", "/_hesian.py`, ", "no file python/hermiteflow/_hesian.py"),
+        ("{func}`hermiteflow.random_overlaps`", "none", "no function for random starts"),
+    ],
+)
+def test_a_planted_fault_in_the_equations_is_found(
+    equations: str, old: str, new: str, fault: str
+) -> None:
+    assert equations.count(old) == 1
+    assert any(line.startswith(fault) for line in faults_of_equations(equations.replace(old, new)))

@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 import pytest
 
-import hermiteflow as hf
+from .public_names import is_public
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 #: What each must print, as a pattern.
@@ -56,20 +56,6 @@ def names_of(code: str) -> set[str]:
     tree = ast.parse("\n".join(line for line in code.splitlines() if not line.startswith("%")))
     chains = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     return {name[3:] for name in chains if re.fullmatch(r"hf(\.\w+)+", name)}
-
-
-def is_public(name: str) -> bool:
-    """Tell whether a documented name leads to it; below a class, any attribute will do."""
-    value: object = hf
-    for part in name.split("."):
-        listed = getattr(value, "__all__", None)
-        extra = ("experiments", "plot") if value is hf else ()
-        if listed is not None and part not in (*listed, *extra):
-            return False
-        if part.startswith("_") or not hasattr(value, part):
-            return False
-        value = getattr(value, part)
-    return True
 
 
 def faults(notebook: nbformat.NotebookNode) -> list[str]:
