@@ -130,8 +130,8 @@ def kills(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """The report in headless Chromium; needs chromium and chromedriver (apt: chromium-driver)."""
-    session.install(".[test]", "selenium>=4.20")
+    """Report and site in headless Chromium; needs chromium and chromedriver (chromium-driver)."""
+    session.install(".[test,docs]", "selenium>=4.20")
     session.run("pytest", *(session.posargs or ["tests/browser"]))
 
 

@@ -47,6 +47,8 @@ napoleon_use_ivar = True
 html_theme = "furo"
 html_title = f"hermiteflow {release}"
 html_static_path = ["_static"]
+html_css_files = ["narrow.css"]
+html_js_files = ["wide.js"]
 html_copy_source = False
 html_show_sphinx = False
 
