@@ -136,6 +136,20 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session
+def extend(session: nox.Session) -> None:
+    """The patches of docs/extending applied to the last commit, built, and their tests run."""
+    copy = Path(session.create_tmp()) / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    session.run("git", "clone", "--quiet", str(ROOT), str(copy), external=True)
+    patches = sorted((ROOT / "docs" / "extending").glob("*.patch"))
+    names = ("activations", "online_direct", "chain", "tableau", "bs3")
+    with session.chdir(copy):
+        session.run("git", "apply", *map(str, patches), external=True)
+        session.install(".[test]")
+        session.run("pytest", *(f"tests/python/test_{name}.py" for name in names))
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks against their peers; arguments after -- go to them."""
     session.install(".[bench]", "pytest>=8.3")

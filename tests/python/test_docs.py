@@ -11,23 +11,13 @@ from pathlib import Path
 
 import pytest
 
-import hermiteflow as hf
-
 from .public_names import is_public
+from .source_files import ROOT, file_of
 
-ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PACKAGE = Path(hf.__file__).resolve().parent
 CODE = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(r"[\w/]*\w\.(?:py|pyi|hpp|cpp)")
 NAME = re.compile(r"[A-Za-z_]\w*")
-
-
-def file_of(path: str) -> Path | None:
-    """Where a file of the page lies; None where it cannot be looked up here."""
-    if path.startswith("python/hermiteflow/"):
-        return PACKAGE / path.removeprefix("python/hermiteflow/")
-    return ROOT / path if (ROOT / "cpp").is_dir() else None
 
 
 def used(name: str, text: str) -> bool:
