@@ -46,10 +46,11 @@ bool solve_ensemble(Problem problem, const Result& result, int threads, const Po
       static_cast<int>(std::min<Index>(thread_count(threads), std::max<Index>(1, problem.n / 8)));
   std::vector<Scratch> scratch;  // taken here, so that a failure is not in a parallel region
   for (int i = 0; i < threads; ++i) scratch.push_back(make_scratch(table.solve_scratch(&problem)));
-  on_each_thread(threads, [&](int thread) {
+  const auto share = [&](int thread) {
     table.solve_tiles(&problem, &result, &control, scratch[static_cast<std::size_t>(thread)].get(),
                       thread == 0);
-  });
+  };
+  on_each_thread(threads, share, [&] { __atomic_store_n(&stop, 1, __ATOMIC_RELAXED); });
   if (stop == 0) poll(problem.n);
   return stop == 0;
 }

@@ -33,10 +33,11 @@ bool online_marginal(MarginalProblem problem, const RandomKey& key, const Margin
   std::vector<Scratch> scratch;  // taken here, so that a failure is not in a parallel region
   for (int i = 0; i < threads; ++i)
     scratch.push_back(make_scratch(table.marginal_scratch(&problem)));
-  on_each_thread(threads, [&](int thread) {
+  const auto share = [&](int thread) {
     table.marginal_neurons(&problem, &result, &control,
                            scratch[static_cast<std::size_t>(thread)].get(), thread == 0);
-  });
+  };
+  on_each_thread(threads, share, [&] { __atomic_store_n(&stop, 1, __ATOMIC_RELAXED); });
   if (stop == 0) poll(problem.n);
   return stop == 0;
 }

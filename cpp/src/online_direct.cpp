@@ -31,7 +31,8 @@ class Direct {
 
   void run(OnlineResult& out, Watch& watch) {
     bool stop = false;  // written by one thread between two meetings
-    on_each_thread(threads_, [&](int thread) {
+    // it throws nothing: the other threads would wait for one that has left
+    const auto share = [&](int thread) noexcept {
       const int team = team_size();
       const auto meet = [&] {
         if (team > 1) meet_team();
@@ -61,7 +62,8 @@ class Direct {
         meet();
         if (stop) return;
       }
-    });
+    };
+    on_each_thread(threads_, share, [] {});
   }
 
  private:

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <functional>
 
 #include <omp.h>
@@ -19,12 +20,13 @@ class Watch {
  public:
   explicit Watch(const Poll& poll) : poll_(poll) {}
   bool stopped() const { return stop_.load(std::memory_order_relaxed); }
+  void stop() { stop_.store(true, std::memory_order_relaxed); }
   // For the calling thread; quick when called too early.
   bool look(Index done) {
     const auto now = std::chrono::steady_clock::now();
     if (now >= next_) {
       next_ = now + std::chrono::milliseconds(100);
-      if (!poll_(done)) stop_.store(true, std::memory_order_relaxed);
+      if (!poll_(done)) stop();
     }
     return stopped();
   }
@@ -44,11 +46,23 @@ inline int thread_count(int request) {
 // Make forked children usable after an OpenMP region of the parent.
 void install_fork_handler();
 
-// work(thread) once on each of `threads` threads; thread 0 is the calling one.
-template <class Work>
-void on_each_thread(int threads, const Work& work) {
+// work(thread) once on each of `threads` threads; thread 0 is the calling one. No exception may
+// leave a parallel region: the first one is kept, give_up() may tell the other threads to end, and
+// it is thrown when all have.
+template <class Work, class GiveUp>
+void on_each_thread(int threads, const Work& work, const GiveUp& give_up) {
+  std::exception_ptr first;
 #pragma omp parallel num_threads(threads) default(shared)
-  { work(omp_get_thread_num()); }
+  {
+    try {
+      work(omp_get_thread_num());
+    } catch (...) {
+#pragma omp critical(hermiteflow_exception)
+      if (first == nullptr) first = std::current_exception();
+      give_up();
+    }
+  }
+  if (first != nullptr) std::rethrow_exception(first);
 }
 
 // Within on_each_thread: how many threads came, which may be fewer, and a wait for all of them.
@@ -63,12 +77,13 @@ bool for_blocks(Index n, Index block, int threads, Watch& watch, const Work& wor
   std::atomic<Index> ticket{0};
   const Index blocks = (n + block - 1) / block;
   if (blocks < threads) threads = static_cast<int>(blocks > 0 ? blocks : 1);
-  on_each_thread(threads, [&](int thread) {
+  const auto share = [&](int thread) {
     for (Index b; (b = ticket.fetch_add(1, std::memory_order_relaxed)) < blocks;) {
       if (thread == 0 ? watch.look(b * block) : watch.stopped()) return;
       work(b * block, b * block + block < n ? b * block + block : n, thread);
     }
-  });
+  };
+  on_each_thread(threads, share, [&] { watch.stop(); });
   return !watch.stopped();
 }
 
