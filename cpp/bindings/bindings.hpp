@@ -67,6 +67,7 @@ void interruptible(const py::object& progress, const Work& work) {
 
 void bind_math(py::module_& module);
 void bind_starts(py::module_& module);
+void bind_flow(py::module_& module);
 void bind_weights(py::module_& module);
 void bind_solve(py::module_& module);
 void bind_squared(py::module_& module);

@@ -26,8 +26,8 @@ py::dict build_info() {
   const Variants variants = available_kernels();
   for (int i = 0; i < variants.count; ++i) names.emplace_back(variants.tables[i]->name);
   info["isa_available"] = names;
-  info["openmp"] = _OPENMP;
-  info["max_threads"] = omp_get_max_threads();
+  info["openmp"] = openmp_version;
+  info["max_threads"] = most_threads();
   return info;
 }
 
@@ -54,11 +54,12 @@ PYBIND11_MODULE(_core, module) {
   module.def("status_table", &status_entries, "(number, name, message) of each status.");
   bind_math(module);
   bind_starts(module);
+  bind_flow(module);  // before those that take a FlowSpec
   bind_solve(module);
   bind_samples(module);  // before those that take a PointSpec
   bind_online(module);
   bind_empirical(module);
-  bind_ends(module);  // first of the two: it binds FlowSpec
+  bind_ends(module);
   bind_weights(module);
   bind_squared(module);
 }

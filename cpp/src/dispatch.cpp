@@ -1,6 +1,11 @@
 #include "hermiteflow/dispatch.hpp"
 
+#include <cstdint>
 #include <cstring>
+
+#if defined(HERMITEFLOW_X86_VARIANTS)
+#include <cpuid.h>
+#endif
 
 extern "C" const hermiteflow::KernelTable hermiteflow_kernels_generic;
 #if defined(HERMITEFLOW_X86_VARIANTS)
@@ -12,6 +17,36 @@ namespace hermiteflow {
 
 namespace {
 
+#if defined(HERMITEFLOW_X86_VARIANTS)
+template <class... Bits>
+constexpr unsigned bits(Bits... at) {
+  return ((1U << at) | ...);
+}
+
+// Asked of the processor itself: not every linker knows the table of __builtin_cpu_supports, and
+// the names of whole levels are newer than some compilers. Levels and bits: x86-64 psABI 3.1.1.
+struct Processor {
+  bool v3 = false, v4 = false;
+
+  Processor() {
+    unsigned a, b, c, d, unused;
+    if (__get_cpuid_count(1, 0, &a, &b, &c, &d) == 0) return;
+    // ssse3, fma, sse4.1, sse4.2, movbe, popcnt, osxsave, avx, f16c
+    constexpr unsigned base = bits(9, 12, 19, 20, 22, 23, 27, 28, 29);
+    if ((c & base) != base) return;
+    std::uint32_t saved, high;  // registers that the system saves: xmm and ymm; masks and zmm
+    asm volatile("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    constexpr unsigned ymm = bits(1, 2), zmm = ymm | bits(5, 6, 7);
+    if (__get_cpuid_count(0x80000001, 0, &a, &unused, &c, &d) == 0) return;
+    if (__get_cpuid_count(7, 0, &a, &b, &unused, &d) == 0) return;
+    constexpr unsigned lzcnt = bits(5), bmi_avx2 = bits(3, 5, 8);
+    v3 = (saved & ymm) == ymm && (c & lzcnt) == lzcnt && (b & bmi_avx2) == bmi_avx2;
+    constexpr unsigned avx512 = bits(16, 17, 28, 30, 31);  // f, dq, cd, bw, vl
+    v4 = v3 && (saved & zmm) == zmm && (b & avx512) == avx512;
+  }
+};
+#endif
+
 struct Chosen {
   const KernelTable* tables[3];
   int count = 0;
@@ -19,16 +54,9 @@ struct Chosen {
   Chosen() {
     tables[count++] = &hermiteflow_kernels_generic;
 #if defined(HERMITEFLOW_X86_VARIANTS)
-    // one feature a call: the names of whole levels are newer than some compilers
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")) {
-      tables[count++] = &hermiteflow_kernels_v3;
-      if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-          __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-          __builtin_cpu_supports("avx512vl"))
-        tables[count++] = &hermiteflow_kernels_v4;
-    }
+    const Processor processor;
+    if (processor.v3) tables[count++] = &hermiteflow_kernels_v3;
+    if (processor.v4) tables[count++] = &hermiteflow_kernels_v4;
 #endif
     current = tables[count - 1];
   }

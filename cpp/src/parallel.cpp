@@ -1,13 +1,14 @@
 #include "hermiteflow/parallel.hpp"
 
-#if defined(__unix__) || defined(__APPLE__)
+#if defined(_OPENMP) && (defined(__unix__) || defined(__APPLE__))
+#define HF_FORKS_THREADS
 #include <dlfcn.h>
 #include <pthread.h>
 #endif
 
 namespace hermiteflow {
 
-#if defined(__unix__) || defined(__APPLE__)
+#if defined(HF_FORKS_THREADS)
 namespace {
 
 using PauseAll = int (*)(int);

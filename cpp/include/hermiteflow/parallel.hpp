@@ -7,7 +7,9 @@
 #include <exception>
 #include <functional>
 
+#if defined(_OPENMP)
 #include <omp.h>
+#endif
 
 #include "hermiteflow/types.hpp"
 
@@ -38,10 +40,19 @@ class Watch {
       std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
 };
 
+// Built without OpenMP, a team is the calling thread alone and the version is 0.
+#if defined(_OPENMP)
+inline constexpr int openmp_version = _OPENMP;
+inline int most_threads() { return omp_get_max_threads(); }
 // The number of threads for a run: the request, or OpenMP's default when it is 0.
 inline int thread_count(int request) {
-  return request > 0 ? request : (omp_in_parallel() ? 1 : omp_get_max_threads());
+  return request > 0 ? request : (omp_in_parallel() ? 1 : most_threads());
 }
+#else
+inline constexpr int openmp_version = 0;
+inline int most_threads() { return 1; }
+inline int thread_count(int) { return 1; }
+#endif
 
 // Make forked children usable after an OpenMP region of the parent.
 void install_fork_handler();
@@ -50,7 +61,8 @@ void install_fork_handler();
 // leave a parallel region: the first one is kept, give_up() may tell the other threads to end, and
 // it is thrown when all have.
 template <class Work, class GiveUp>
-void on_each_thread(int threads, const Work& work, const GiveUp& give_up) {
+void on_each_thread([[maybe_unused]] int threads, const Work& work, const GiveUp& give_up) {
+#if defined(_OPENMP)
   std::exception_ptr first;
 #pragma omp parallel num_threads(threads) default(shared)
   {
@@ -63,13 +75,21 @@ void on_each_thread(int threads, const Work& work, const GiveUp& give_up) {
     }
   }
   if (first != nullptr) std::rethrow_exception(first);
+#else
+  work(0);
+#endif
 }
 
 // Within on_each_thread: how many threads came, which may be fewer, and a wait for all of them.
+#if defined(_OPENMP)
 inline int team_size() { return omp_get_num_threads(); }
 inline void meet_team() {
 #pragma omp barrier
 }
+#else
+inline int team_size() { return 1; }
+inline void meet_team() {}
+#endif
 
 // work(begin, end, thread) for blocks of [0, n), taken from a ticket counter. False: stopped.
 template <class Work>
