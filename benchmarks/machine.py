@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import hermiteflow as hf
+from hermiteflow import _info
 
 PEERS = ("numpy", "scipy", "numba", "jax", "diffrax", "threadpoolctl")
 
@@ -22,13 +22,6 @@ PEERS = ("numpy", "scipy", "numba", "jax", "diffrax", "threadpoolctl")
 def threads() -> int:
     """Return the number of threads that every side may use."""
     return int(hf.build_info()["max_threads"])
-
-
-def _processor() -> str:
-    table = Path("/proc/cpuinfo")
-    lines = table.read_text(encoding="utf8").splitlines() if table.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def describe() -> dict[str, Any]:
@@ -41,7 +34,7 @@ def describe() -> dict[str, Any]:
             versions[name] = None
     info = hf.build_info()
     return {
-        "processor": _processor(),
+        "processor": _info.processor(),
         "cores": os.cpu_count(),
         "threads": threads(),
         "isa": info["isa"],

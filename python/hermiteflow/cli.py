@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import metadata
 
 import hermiteflow as hf
 
-from . import _landscape_command, _reproduce_command, _run_command
+from . import _info, _landscape_command, _reproduce_command, _run_command
 from ._reproduce_command import EXTRA
 from ._usage import Parser, UsageError, need
 
@@ -65,13 +63,7 @@ def _parser(*, whole: bool = False) -> argparse.ArgumentParser:
         formatter_class=form,
     )
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh", "fish"))
-    commands.add_parser(
-        "info",
-        help="versions, build, what is installed",
-        description="Print versions, build and what is installed: what a bug report needs.",
-        epilog="example:\n  hermiteflow info",
-        formatter_class=form,
-    )
+    _info.add_parser(commands)
     return parser
 
 
@@ -96,8 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _run_command.run(arguments[1:])
         options = _parser().parse_args(arguments)
         if options.command == "info":
-            print(_info())
-            return 0
+            return _info.run(options)
         if options.command == "completion":
             need("completion", ("shtab", *EXTRA))
             import shtab
@@ -124,23 +115,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = " ".join(str(error).split())
         print(f"hermiteflow: {type(error).__name__}: {text} (--debug shows where)", file=sys.stderr)
         return 3
-
-
-def _info() -> str:
-    def version(name: str) -> str:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            return "missing: pip install 'hermiteflow[reproduce]'"
-
-    lines = {"hermiteflow": str(hf.__version__)}
-    build = dict(hf.build_info())
-    lines.update({key: str(value) for key, value in build.items() if key != "version"})
-    lines.update({"python": platform.python_version(), "platform": platform.platform()})
-    lines["processors"] = str(os.cpu_count())
-    lines.update({name: version(name) for name in ("numpy", *EXTRA)})
-    width = max(map(len, lines))
-    return "\n".join(f"{key.ljust(width)}  {value}" for key, value in lines.items())
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def test_debug_shows_where_an_error_comes_from(
     def defect(*_: Any) -> None:
         raise ZeroDivisionError("of\nours")
 
-    monkeypatch.setattr(cli, "_info", defect)
+    monkeypatch.setattr("hermiteflow._info.report", defect)
     status, out, err = exits(["info"], capsys)
     assert (status, out) == (3, "")
     assert err == "hermiteflow: ZeroDivisionError: of ours (--debug shows where)\n"
