@@ -61,7 +61,8 @@ void install_fork_handler();
 // leave a parallel region: the first one is kept, give_up() may tell the other threads to end, and
 // it is thrown when all have.
 template <class Work, class GiveUp>
-void on_each_thread([[maybe_unused]] int threads, const Work& work, const GiveUp& give_up) {
+void on_each_thread([[maybe_unused]] int threads, const Work& work,
+                    [[maybe_unused]] const GiveUp& give_up) {
 #if defined(_OPENMP)
   std::exception_ptr first;
 #pragma omp parallel num_threads(threads) default(shared)
