@@ -2,7 +2,7 @@
 
 import importlib as _importlib
 import os as _os
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+import typing as _typing
 
 from . import _core, exact
 from ._core import build_info
@@ -57,7 +57,7 @@ if _isa and not _core.select_isa(_isa):
     _names = ", ".join(build_info()["isa_available"])
     raise ImportError(f"HERMITEFLOW_ISA must be one of {_names} on this machine, got {_isa!r}")
 
-if _TYPE_CHECKING:
+if _typing.TYPE_CHECKING:  # by this name, or type checkers would see __getattr__
     from . import experiments as experiments
     from . import plot as plot
 else:
