@@ -31,12 +31,20 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Ruff and clang-format; `nox -s lint -- fix` mends what they can."""
-    session.install("ruff>=0.6", "clang-format>=18")
+    session.install("ruff>=0.6", "clang-format>=18", "check-jsonschema>=0.30")
     fix = "fix" in session.posargs
     sources = [str(path) for path in sorted((ROOT / "cpp").rglob("*.?pp"))]
     session.run("ruff", "check", *(["--fix"] if fix else []), ".")
     session.run("ruff", "format", *([] if fix else ["--check"]), ".")
     session.run("clang-format", *(["-i"] if fix else ["--dry-run", "-Werror"]), *sources)
+    forms = {
+        "workflows": "workflows/*.yml",
+        "issue-forms": "ISSUE_TEMPLATE/[bf]*.yml",
+        "issue-config": "ISSUE_TEMPLATE/config.yml",
+    }
+    for schema, pattern in forms.items():
+        files = [str(path) for path in (ROOT / ".github").glob(pattern)]
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.github-{schema}", *files)
 
 
 @nox.session

@@ -32,6 +32,7 @@ REQUIRED = (
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "CITATION.cff",
+    "environment.yml",
     "LICENSE",
     "licenses/Eigen-MPL2.txt",
     "licenses/pybind11-BSD3.txt",
