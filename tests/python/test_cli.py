@@ -78,14 +78,17 @@ def test_completion_knows_every_option(shell: str, capsys: pytest.CaptureFixture
         assert word in out
 
 
-def test_bash_completes(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "completed"), [("run coverage --bat", "--batches"), ("info --js", "--json")]
+)
+def test_bash_completes(words: str, completed: str, capsys: pytest.CaptureFixture[str]) -> None:
     script = exits(["completion", "bash"], capsys)[1]
-    script += """
-COMP_WORDS=(hermiteflow run coverage --bat) COMP_CWORD=3
-_shtab_hermiteflow; echo "${COMPREPLY[@]}"
+    script += f"""
+COMP_WORDS=(hermiteflow {words}) COMP_CWORD={len(words.split())}
+_shtab_hermiteflow; echo "${{COMPREPLY[@]}}"
 """
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "--batches\n"
+    assert done.stdout == f"{completed}\n"
 
 
 def test_debug_shows_where_an_error_comes_from(
