@@ -93,6 +93,10 @@ def wheel(session: nox.Session) -> None:
     site = session.run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))",
                        silent=True) or ""  # fmt: skip
     eigen = Path(site.strip()) / "cmeel.prefix" / "share" / "eigen3" / "cmake"
+    # One build folder, Eigen and set of tools for all Pythons: kernels know no Python and are
+    # compiled once. scikit-build-core empties the folder when it finds itself in another place.
+    session.run("python", "-m", "pip", "install", "-q", "--upgrade", "--target",
+                str(work / "tools"), "scikit-build-core>=1.0", "pybind11>=3.0")  # fmt: skip
     path = _path_without_compiler(session, work / "path")
     pythons = _pythons(wanted)
     if not pythons or len(pythons) < len(wanted):
@@ -102,14 +106,11 @@ def wheel(session: nox.Session) -> None:
         away = work / version
         shutil.rmtree(away, ignore_errors=True)
         build_python = _venv(session, python, away / "build-env")
-        session.run(build_python, "-m", "pip", "install", "-q", "scikit-build-core>=1.0",
-                    "pybind11>=3.0", external=True)  # fmt: skip
-        # one folder and one Eigen for all: the kernels know no Python and are compiled once
         session.run(build_python, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation",
                     "--wheel-dir", str(away / "built"),
                     "--config-settings", f"build-dir={work / 'build'}",
                     "--config-settings", f"cmake.define.Eigen3_DIR={eigen}",
-                    str(ROOT), external=True)  # fmt: skip
+                    str(ROOT), env={"PYTHONPATH": str(work / "tools")}, external=True)  # fmt: skip
         (built,) = (away / "built").glob("*.whl")
         session.run("auditwheel", "repair", str(built), "-w", str(away / "repaired"))
         (repaired,) = (away / "repaired").glob("*.whl")
