@@ -321,3 +321,29 @@ def _by_panels(function: Callable[[Array], object], panel: float) -> tuple[Array
             before, here = here, (x * here - math.sqrt(p - 1) * before) / math.sqrt(p)
         series[p] = np.sum(weighted * here)
     return series, energies
+
+
+# ------------------------------------------------------------------ series
+
+
+def slope_series(series: Array) -> Array:
+    """Return Hermite coefficients of sigma': h_p' = sqrt(p) h_(p-1)."""
+    return (series * np.sqrt(np.arange(series.size)))[1:] if series.size > 1 else np.zeros(1)
+
+
+def evaluate(series: Array, x: Array) -> Array:
+    """Return the sum of a normalised Hermite series by the three-term recurrence.
+
+    Where its terms overflow, x lies beyond all zeros and the last term says the sign.
+    """
+    before, here = np.zeros_like(x), np.ones_like(x)
+    total = series[0] * here
+    for p in range(1, series.size):
+        before, here = here, (x * here - math.sqrt(p - 1) * before) / math.sqrt(p)
+        if series[p] != 0.0:
+            total = total + series[p] * here
+    lost = np.isnan(total) & ~np.isnan(x)
+    if np.any(lost):
+        last = int(np.flatnonzero(series)[-1])
+        total = np.where(lost, series[last] * np.inf * np.sign(x) ** last, total)
+    return np.asarray(total)

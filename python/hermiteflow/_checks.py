@@ -30,7 +30,8 @@ def describe(value: object) -> str:
     """Return a short description of what came instead of what was expected."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
-    text = " ".join(repr(value).split())  # errors are one line
+    with np.errstate(all="ignore"):  # some containers compute while they are shown
+        text = " ".join(repr(value).split())  # errors are one line
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
 
 
@@ -40,27 +41,52 @@ def array(value: object, name: str, shape: tuple[str | int, ...], *, finite: boo
     `shape` holds numbers, or names of free lengths (at least 1).
     """
     wanted = f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
-    try:
-        raw = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be an array of shape {wanted}, got a ragged list") from error
-    if np.ma.isMaskedArray(value):
-        raise TypeError(f"{name} must be an ordinary array of shape {wanted}, got a masked array")
-    if raw.dtype.kind not in "fiu":
-        raise TypeError(
-            f"{name} must hold real numbers, shape {wanted}, got dtype {raw.dtype}"
-            + ("" if raw.ndim else f": {describe(value)}")
-        )
+    raw = _reals(value, name, f"shape {wanted}")
     if raw.ndim != len(shape) or any(
         (isinstance(want, int) and got != want) for want, got in zip(shape, raw.shape, strict=True)
     ):
         raise ValueError(f"{name} must have shape {wanted}, got {raw.shape}")
     if raw.size == 0:
         raise ValueError(f"{name} must have shape {wanted} and not be empty, got {raw.shape}")
-    result = np.ascontiguousarray(raw, dtype=np.float64)
+    result = _doubles(raw)
     if finite:
         _finite(result, name)
     return result
+
+
+def vector(value: object, name: str, length: str) -> Array:
+    """Return a number or a sequence of numbers as an array of one dimension."""
+    raw = _reals(value, name, f"shape ({length},)")
+    return array(raw.reshape(1) if raw.ndim == 0 else raw, name, (length,))
+
+
+def points(value: object, name: str) -> Array:
+    """Return real numbers of any shape, NaN and inf among them, as float64."""
+    return _doubles(_reals(value, name, "any shape"))
+
+
+def _reals(value: object, name: str, wanted: str) -> NDArray[Any]:
+    """Return `value` as an array of real numbers of its own type."""
+    try:
+        raw = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        what = "a ragged list" if isinstance(value, list | tuple) else describe(value)
+        raise type(error)(
+            f"{name} must be an array of real numbers, {wanted}, got {what}"
+        ) from error
+    if np.ma.isMaskedArray(value):
+        raise TypeError(f"{name} must be an ordinary array, {wanted}, got a masked array")
+    if raw.dtype.kind not in "fiu":
+        raise TypeError(
+            f"{name} must hold real numbers, {wanted}, got dtype {raw.dtype}"
+            + ("" if raw.ndim else f": {describe(value)}")
+        )
+    return raw
+
+
+def _doubles(raw: NDArray[Any]) -> Array:
+    with np.errstate(over="ignore"):  # long doubles become inf, which is refused where it matters
+        return np.asarray(raw, dtype=np.float64, order="C")
 
 
 def _finite(values: Array, name: str) -> None:
@@ -85,11 +111,10 @@ def real(
     if infinite and high == math.inf:
         right = "inf]"
     wanted = f"{name} must be a number in {left}, {right}"
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value.item()
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+    scalar = _scalar(value)
+    if scalar is None:
         raise TypeError(f"{wanted}, got {describe(value)}")
-    number = float(value)
+    number = _as_float(scalar)
     inside = (number > low if open_low else number >= low) and (
         number < high if open_high else number <= high
     )
@@ -98,21 +123,45 @@ def real(
     return number
 
 
-def integer(value: object, name: str, *, low: int = 1, high: int | None = None) -> int:
-    """Return an integer within bounds; integral floats such as 1e6 are welcome."""
-    wanted = f"{name} must be an integer of at least {low}" + (
-        f" and at most {high}" if high is not None else ""
-    )
-    if isinstance(value, np.ndarray) and value.ndim == 0:
+def _scalar(value: object) -> numbers.Real | None:
+    """Return a real number, or one that an array of no dimension holds; None for all else."""
+    if isinstance(value, np.ndarray) and value.ndim == 0 and not np.ma.isMaskedArray(value):
         value = value.item()
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+    # a span of time is an integer to NumPy
+    if isinstance(value, bool | np.bool_ | np.timedelta64) or not isinstance(value, numbers.Real):
+        return None
+    return value
+
+
+def _as_float(value: numbers.Real) -> float:
+    """Return a double, or NaN, which is in no range, for what none holds."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
+def integer(value: object, name: str, *, low: int | None = 1, high: int | None = None) -> int:
+    """Return an integer within bounds; integral floats such as 1e6 are welcome."""
+    bounds = [f"at least {low}"] if low is not None else []
+    bounds += [f"at most {high}"] if high is not None else []
+    wanted = f"{name} must be an integer{' of ' if bounds else ''}{' and '.join(bounds)}"
+    scalar = _scalar(value)
+    if scalar is None:
         raise TypeError(f"{wanted}, got {describe(value)}")
-    if not isinstance(value, numbers.Integral) and not float(value).is_integer():
+    if not isinstance(scalar, numbers.Integral) and not _as_float(scalar).is_integer():
         raise ValueError(f"{wanted}, got {describe(value)}")
-    number = int(value) if isinstance(value, numbers.Integral) else int(float(value))
-    if number < low or (high is not None and number > high):
+    number = int(scalar) if isinstance(scalar, numbers.Integral) else int(float(scalar))
+    if (low is not None and number < low) or (high is not None and number > high):
         raise ValueError(f"{wanted}, got {describe(value)}")
     return number
+
+
+def generator(seed: object) -> np.random.Generator:
+    """Return the random numbers of an integer, a SeedSequence, a Generator, or None."""
+    if seed is None or isinstance(seed, np.random.SeedSequence | np.random.Generator):
+        return np.random.default_rng(seed)
+    return np.random.default_rng(integer(seed, "seed", low=0))
 
 
 def flag(value: object, name: str) -> bool:
@@ -166,7 +215,7 @@ def unit_rows(value: object, name: str, shape: tuple[str | int, ...]) -> tuple[A
 
 def ascending(value: object, name: str, *, low: float) -> Array:
     """Return a strictly increasing sequence of numbers of at least `low`."""
-    values = array(np.atleast_1d(np.asarray(value)), name, ("T",))
+    values = vector(value, name, "T")
     if values[0] < low:
         raise ValueError(f"{name} must be at least {low:g}, got {values[0]:g}")
     if np.any(np.diff(values) <= 0):

@@ -30,7 +30,11 @@ def marker(number: int) -> str:
 
 
 def new_axes(ax: Axes | None) -> Axes:
+    from matplotlib.axes import Axes
+
     if ax is not None:
+        if not isinstance(ax, Axes):
+            raise TypeError(f"ax must be axes of matplotlib, got {_checks.describe(ax)}")
         return ax
     import matplotlib.pyplot as plt
 
@@ -67,12 +71,21 @@ def in_math(link: object) -> str:
     return label
 
 
+def dataset(ds: object) -> None:
+    """Raise TypeError unless this is a Dataset."""
+    import xarray as xr
+
+    if not isinstance(ds, xr.Dataset):
+        raise TypeError(f"ds must be an xarray.Dataset, got {_checks.describe(ds)}")
+
+
 def of_experiment(ds: xr.Dataset, *names: str) -> None:
     """Raise ValueError unless a Dataset is a result of one of these experiments."""
-    got = getattr(ds, "attrs", {}).get("experiment")
+    dataset(ds)
+    got = ds.attrs.get("experiment")
     if got not in names:
         wanted = " or ".join(f"experiments.{name}" for name in names)
-        came = f"one of {got!r}" if got else _checks.describe(type(ds))
+        came = f"one of {got!r}" if got else "one of none"
         raise ValueError(f"ds must be a result of {wanted}, got {came}")
 
 
@@ -83,7 +96,8 @@ def pick(ds: xr.Dataset, name: str, value: object = None) -> Any:
         return known[0]
     if isinstance(known[0], str):
         return _checks.choice(value, name, known)
-    if isinstance(value, bool) or value not in known:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or value not in known:
         raise ValueError(f"{name} must be one of {known}, got {_checks.describe(value)}")
     return value
 

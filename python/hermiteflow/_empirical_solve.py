@@ -87,11 +87,13 @@ def solve_empirical(
         report.callback,
     )
     report.close()
-    status = Status(out["status"])
+    status, (final, layer) = Status(out["status"]), out["state"]
+    lengths = np.linalg.norm(final, axis=1)
+    if flow.constrained and status in SUCCESSES and lengths.min() < 0.5:
+        status = Status.non_finite  # the squares of a step's end overflowed: w / |w| was 0
     if status not in SUCCESSES:
         text = f"the run ended at t = {out['t']:.6g}: {status.name} ({status.message})"
         warnings.warn(text, SolveWarning, stacklevel=3)
-    final, layer = out["state"]
     Q = _core.project_weights(final, final, threads)
     Q = 0.5 * (Q + Q.T)
     if flow.constrained:

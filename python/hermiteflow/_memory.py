@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -45,12 +46,23 @@ def check_limit(limit: float | None, parts: dict[str, int]) -> None:
         )
 
 
-def check_square(n: int, name: str, copies: int = 3) -> None:
+def check_array(**lengths: int) -> None:
+    """Raise ValueError unless an array of these lengths, by name, fits in half of the memory."""
+    size, allowed = 8 * math.prod(lengths.values()), default_limit()
+    if size > allowed:
+        got = ", ".join(f"{name} = {length}" for name, length in lengths.items())
+        raise ValueError(
+            f"{' and '.join(lengths)} must be small enough for an array ({', '.join(lengths)}) in "
+            f"half of this machine's memory, {allowed} bytes, got {got}, which takes {size} bytes"
+        )
+
+
+def check_square(n: int, name: str, what: str = "neurons", copies: int = 3) -> None:
     """Raise ValueError unless so many arrays (n, n) fit in half of the memory."""
     size, allowed = 8 * copies * n * n, default_limit()
     if size > allowed:
         raise ValueError(
-            f"{name} must have few enough neurons for {copies} arrays (n, n), 8 n^2 bytes each, in "
+            f"{name} must have few enough {what} for {copies} arrays (n, n), 8 n^2 bytes each, in "
             f"half of this machine's memory, {allowed} bytes, got n = {n}, which takes {size} bytes"
         )
 

@@ -95,6 +95,7 @@ class TeacherStudent(Shown):
 
     def neurons(self, n: int) -> Array | None:
         """Return a_i for n neurons, shape (n,), or None for ones."""
+        n = _checks.integer(n, "n")
         if self.second_layer is None:
             return None
         if self.second_layer.size == 1:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Numbers = NDArray[Any]  # doubles, or objects that are mpmath numbers
 
+_TOO_SMALL = "m0 must be large enough for |m0|^(2 - p) to be a double, got less"
 _ORDER = 24
 _NODES, _WEIGHTS = legendre.leggauss(_ORDER)
 # Node values to Legendre coefficients, then to those of the primitive that is 0 at -1.
@@ -60,11 +61,14 @@ class Arithmetic:
         """
         sign = np.sign(m0.astype(float)).astype(int)
         growth = c * sign**p  # d|z_j|/ds = growth_j p |z_j|^(p-1)
-        if np.any(growth > 0):
-            return self._growing(p, growth, abs(m0), sign, rest2)
-        if np.any(growth < 0):
-            return self._decaying(p, growth, abs(m0), sign, rest2)
-        return None
+        if not np.any(growth):
+            return None
+        build = self._growing if np.any(growth > 0) else self._decaying
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            orbit = build(p, growth, abs(m0), sign, rest2)
+        if not math.isfinite(orbit.end):
+            raise ValueError(_TOO_SMALL)
+        return orbit
 
     def _growing(
         self, p: int, growth: Numbers, size: Numbers, sign: NDArray[np.int_], rest2: Any
@@ -73,6 +77,8 @@ class Arithmetic:
         q = self.number(p - 2)
         leader = int(np.argmax((growth * size**q).astype(float)))
         start = (size[leader] / size) ** q
+        if self.number is float and np.any(start < np.finfo(np.float64).tiny):
+            raise ValueError(_TOO_SMALL)
         ratio = growth / growth[leader]
         # (|z_1| / |z_j|)^q = lead e^(qx) + shift + fall (e^(qx) - 1), and no term is negative
         lead = np.where(ratio > 0, np.maximum(start - ratio, 0 * start), start)
@@ -87,7 +93,7 @@ class Arithmetic:
             norm2 = (relative * relative).sum(-1) + outside * self.exp(-2 * x)
             return sign * relative / norm2[..., None] ** 0.5, norm2 ** (q / 2) / rate
 
-        gone = [float(outside)] + [float(v) ** (-2 / float(q)) for v in lead if v > 0]
+        gone = [float(outside)] + [float(np.float64(v) ** (-2 / float(q))) for v in lead if v > 0]
         end = 0.5 * (math.log(max(sum(gone), 1.0)) + self.digits * math.log(10.0))
         falls = [float(a) / float(f) for a, f in zip(start, fall, strict=True) if f > 0]
         first = min((math.log1p(a) / float(q) for a in falls), default=math.inf)
@@ -116,8 +122,12 @@ class Arithmetic:
             s = unit * self.expm1(x[..., None])
             grown = np.where(moving, inverse + np.where(moving, speed, unit) * s, inverse)
             z = grown ** (-1 / q)
+            # squares of the least doubles are lost, which matters where nothing stays
+            top = z.max(-1) if stays2 == 0.0 else z.max(-1) ** 0
+            z = z / top[..., None]
             norm2 = (z * z).sum(-1) + rest2
-            return sign * z / norm2[..., None] ** 0.5, norm2 ** (q / 2) * unit * self.exp(x)
+            rate = norm2 ** (q / 2) * top**q * unit * self.exp(x)
+            return sign * z / norm2[..., None] ** 0.5, rate
 
         return Orbit(evaluate, 1.0, 1.0, end, stays2 > 0.0)
 
@@ -137,10 +147,10 @@ class Clock:
             self.m, rate = orbit.evaluate(self.nodes)
             self.primitive = (_PRIMITIVE @ rate.T) * self.half
             self.tail = float(orbit.evaluate(self.edges[-1:])[1][0])
-        self.slope = legendre.legder(self.primitive, axis=0)
-        self.times = np.concatenate([[0.0], np.cumsum(legendre.legval(1.0, self.primitive))])
+            self.slope = legendre.legder(self.primitive, axis=0)
+            self.times = np.concatenate([[0.0], np.cumsum(legendre.legval(1.0, self.primitive))])
         if not (np.all(np.isfinite(self.times)) and self.tail > 0.0):
-            raise ValueError("m0 must be large enough for |m0|^(2 - p) to be a double, got less")
+            raise ValueError(_TOO_SMALL)
 
     def x(self, t: Array) -> Array:
         """Invert t(x), shape (T,): Newton, halving where it would leave the bracket."""
@@ -156,7 +166,8 @@ class Clock:
             if np.all(np.abs(at - last) <= 1e-16):
                 break
         inside: Array = self.edges[panel] + half * (1 + at)
-        beyond = np.maximum(t - self.times[-1], 0.0) / self.tail
+        with np.errstate(over="ignore"):
+            beyond = np.maximum(t - self.times[-1], 0.0) / self.tail
         beyond = self.edges[-1] + (np.log1p(beyond) if self.orbit.exponential else beyond)
         return np.where(t >= self.times[-1], beyond, inside)
 
@@ -213,7 +224,9 @@ def quadratic(c: Array, m0: Array, rest2: float, t: Array) -> Array:
     m, rate = np.append(m0, math.sqrt(rest2)), np.append(c, 0.0)
     lag = np.where(m == 0, 0.0, rate - rate[m != 0].max(initial=-math.inf))
     with np.errstate(invalid="ignore", over="ignore"):
-        z = m * np.exp(np.where(lag == 0, 0.0, 2 * lag * t[:, None]))
+        half = np.exp(np.where(lag == 0, 0.0, lag * t[:, None]))
+    z = m * 2.0**830 * half * half  # no product of a small number and a small factor underflows
+    z = z / np.abs(z).max(axis=1, keepdims=True)  # squares of the least doubles are lost
     unit: Array = z / np.linalg.norm(z, axis=1, keepdims=True)
     return unit[:, :-1]
 
@@ -251,6 +264,7 @@ def _bisect(false: float, true: float, test: Callable[[float], bool]) -> float:
     return true
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def hitting(clock: Clock, p: int, c: Array, level: float) -> float:
     """Return the first t with max_j |m_j| >= level, below which the orbit starts."""
     x = np.unique(np.concatenate([clock.edges, clock.nodes.ravel()]))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _checks
-from ._drawing import COLOURS, finish, in_math, new_axes
+from ._drawing import COLOURS, dataset, finish, in_math, new_axes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -75,6 +75,7 @@ def bifurcation(ds: xr.Dataset, *, quantity: str = "loss", ax: Axes | None = Non
     >>> plot.bifurcation(ds).get_xlabel()
     'inner product of the index vectors $\\beta$'
     """
+    dataset(ds)
     if "event_kind" not in ds:
         what = ds.attrs.get("experiment", "something else")
         raise ValueError(f"ds must be a result of bifurcation_diagram, got one of {what!r}")

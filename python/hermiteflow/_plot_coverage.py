@@ -165,7 +165,8 @@ def coverage_linear(
     'probability'
     """
     of_experiment(ds, "coverage")
-    cells = ds.sel(targets=pick(ds, "targets", targets), factor=pick(ds, "factor", factor))
+    factor = pick(ds, "factor", factor)
+    cells = ds.sel(targets=pick(ds, "targets", targets), factor=factor)
     ax = new_axes(ax)
     k = ds.k.values
     grid = np.unique(np.geomspace(k.min(), k.max(), 60).astype(int))
@@ -210,6 +211,8 @@ def learning(ds: xr.Dataset, *, fold: float, number: int = 0, ax: Axes | None = 
         If the Dataset is of something else.
     """
     of_experiment(ds, "coverage")
+    fold = _checks.real(fold, "fold", low=0.0, high=1.0, open_low=True)
+    number = _checks.integer(number, "number", low=0)
     ax = new_axes(ax)
     k = int(ds.k.values[0])
     beta = np.asarray([spec["beta"] for spec in json.loads(ds.attrs["config"])["targets"]]) / fold

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _checks
-from ._drawing import finish, in_math, of_experiment, pick
+from ._drawing import finish, in_math, new_axes, of_experiment, pick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,10 +104,10 @@ def _panels(ax: Axes | Sequence[Axes] | None, number: int) -> list[Axes]:
             1, number, figsize=(1.2 + 3.9 * number, 3.2), layout="constrained", squeeze=False
         )
         return list(figure[1][0])
-    panels = list(np.atleast_1d(np.asarray(ax, dtype=object)))
+    panels = list(np.asarray(ax, dtype=object).ravel())
     if len(panels) != number:
         raise ValueError(f"ax must be one axes for each of {number} losses, got {len(panels)}")
-    return panels
+    return [new_axes(panel) for panel in panels]
 
 
 def _edges(x: NDArray[np.float64]) -> NDArray[np.float64]:

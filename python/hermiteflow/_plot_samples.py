@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from . import _checks
 from ._checks import Array
 from ._drawing import colour, finish, in_math, marker, new_axes, of_experiment, points, short
 
@@ -55,6 +56,7 @@ def sample_complexity(ds: xr.Dataset, *, relative: bool = False, ax: Axes | None
     'input dimension $d$'
     """
     of_experiment(ds, "sample_complexity")
+    relative = _checks.flag(relative, "relative")
     ax = new_axes(ax)
     config = json.loads(ds.attrs["config"])
     shown = ds.sel(quantile=config["quantile"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _checks
-from ._drawing import COLOURS, finish, in_math, new_axes, of_experiment, pick, points
+from ._drawing import COLOURS, dataset, finish, in_math, new_axes, of_experiment, pick, points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +70,7 @@ def threshold(
     >>> threshold(ds, ax=Figure().subplots()).get_ylabel()
     'share that ends at the average'
     """
+    dataset(ds)
     if "end" not in ds.dims or ds.attrs.get("experiment", "threshold") != "threshold":
         of_experiment(ds, "threshold")
     end = _checks.choice(end, "end", [str(name) for name in ds.end.values])

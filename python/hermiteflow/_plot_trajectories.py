@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _checks
-from ._drawing import COLOURS, finish, new_axes
+from ._drawing import COLOURS, dataset, finish, new_axes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,6 +45,7 @@ def trajectories(ds: xr.Dataset, *, neuron: int = 0, most: int = 7, ax: Axes | N
     >>> len(trajectories(sol.to_xarray(), ax=Figure().subplots()).lines)
     3
     """
+    dataset(ds)
     if "trajectory" not in ds:
         raise ValueError("ds must be of a solution with save_at, got one without a trajectory")
     neuron = _checks.integer(neuron, "neuron", low=0, high=ds.sizes["neuron"] - 1)

@@ -34,7 +34,7 @@ def time_on_unit_interval(
         return 2.0 * np.sqrt(1.0 - u) * plain(u)
 
     # Lengths free of cancellation: the ends may be close to each other, or to 1.
-    if near == 0.0:
+    if near < np.finfo(np.float64).tiny:
         total = adaptive(plain, middle)
     else:
         total = adaptive(small, math.log1p((middle - near) / near))

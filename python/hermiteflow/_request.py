@@ -98,7 +98,8 @@ def tolerances(
     relative = 1e-8 if rtol is None else _checks.tolerance(rtol)
     top = largest(start)
     if atol is None:
-        return 0.0, relative, relative * 1e-3 * np.where(top > 0.0, top, 1.0)
+        least = relative * 1e-3 * np.where(top > 0.0, top, 1.0)
+        return 0.0, relative, np.maximum(least, 1e-300)
     absolute = _checks.real(atol, "atol", low=0.0)
     return 0.0, relative, np.maximum(np.full(start.shape[0], absolute), 1e-300)
 

@@ -1,7 +1,6 @@
 """Estimates with intervals: censored quantiles, bootstrap, shares, log-log slopes.
 
-Pure NumPy. Quantiles are order statistics (no interpolation), so samples that never happened enter
-as ``+inf`` and still have medians.
+Quantiles are order statistics (no interpolation): samples that never happened enter as ``+inf``.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import _checks
 from ._beta import beta_cdf, beta_quantile
 
 __all__ = [
@@ -45,7 +45,7 @@ class Interval(NamedTuple):
         >>> Interval(0.5, 0.4, 0.6).contains(0.45)
         True
         """
-        return self.low <= value <= self.high
+        return self.low <= _checks.real(value, "value", infinite=True) <= self.high
 
     def __str__(self) -> str:
         """Estimate and limits with as many digits as the width deserves."""
@@ -56,9 +56,8 @@ class Interval(NamedTuple):
         return f"{self.estimate:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
 
-def _check_confidence(confidence: float) -> None:
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence must lie strictly between 0 and 1, got {confidence!r}")
+def _confidence(value: float) -> float:
+    return _checks.real(value, "confidence", low=0.0, high=1.0, open_low=True, open_high=True)
 
 
 def normal_quantile(confidence: float) -> float:
@@ -67,12 +66,11 @@ def normal_quantile(confidence: float) -> float:
     >>> round(normal_quantile(0.95), 4)
     1.96
     """
-    _check_confidence(confidence)
-    return NormalDist().inv_cdf(0.5 + 0.5 * confidence)
+    return NormalDist().inv_cdf(min(0.5 + 0.5 * _confidence(confidence), 1.0 - 2.0**-53))
 
 
 def _sorted_sample(samples: ArrayLike) -> FloatArray:
-    values = np.sort(np.asarray(samples, dtype=np.float64).ravel())
+    values = np.sort(_checks.points(samples, "samples").ravel())
     if values.size == 0:
         raise ValueError("samples must hold at least one value, got none")
     if np.isnan(values).any():
@@ -80,7 +78,8 @@ def _sorted_sample(samples: ArrayLike) -> FloatArray:
     return values
 
 
-def _rank(q: FloatArray, n: int) -> NDArray[np.intp]:
+def _rank(given: ArrayLike, n: int) -> NDArray[np.intp]:
+    q = _checks.points(given, "q")
     if np.any((q < 0.0) | (q > 1.0)) or np.isnan(q).any():
         raise ValueError(f"q must lie in [0, 1], got {q.tolist()}")
     return np.clip(np.ceil(q * n), 1, n).astype(np.intp)
@@ -107,7 +106,7 @@ def quantiles(samples: ArrayLike, q: ArrayLike) -> FloatArray:
     array([ 3., inf])
     """
     values = _sorted_sample(samples)
-    return np.asarray(values[_rank(np.asarray(q, dtype=np.float64), values.size) - 1])
+    return np.asarray(values[_rank(q, values.size) - 1])
 
 
 def bootstrap_quantiles(
@@ -145,8 +144,9 @@ def bootstrap_quantiles(
     """
     values = _sorted_sample(samples)
     n = values.size
-    j = int(_rank(np.asarray([q], dtype=np.float64), n)[0])
-    draws = np.random.default_rng(seed).beta(j, n - j + 1, size=replicates)
+    j = int(_rank(_checks.real(q, "q", low=0.0, high=1.0), n))
+    size = _checks.integer(replicates, "replicates")
+    draws = _checks.generator(seed).beta(j, n - j + 1, size=size)
     return np.asarray(values[np.clip(np.ceil(draws * n), 1, n).astype(np.intp) - 1])
 
 
@@ -173,10 +173,12 @@ def bootstrap_mean(
     >>> print(bootstrap_mean([0.0, 1.0, 1.0, 1.0], confidence=0.9, seed=0))
     0.750 [0.500, 1.000]
     """
-    _check_confidence(confidence)
+    confidence = _confidence(confidence)
     values = _sorted_sample(samples)
+    if not np.max(np.abs(values)) < 1e300:
+        raise ValueError(f"samples must be finite and below 1e300 in size, got {values[-1]:g}")
     n = values.size
-    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=4000)
+    weights = _checks.generator(seed).multinomial(n, np.full(n, 1.0 / n), size=4000)
     tail = 0.5 * (1.0 - confidence)
     low, high = quantiles(weights @ values / n, [tail, 1.0 - tail])
     mean = float(values.sum() / n)
@@ -203,15 +205,18 @@ def slope(x: ArrayLike, y: ArrayLike) -> FloatArray:
     >>> float(slope([0.0, 1.0, 2.0], [1.0, 3.0, 5.0]))
     2.0
     """
-    abscissae = np.asarray(x, dtype=np.float64)
-    ordinates = np.asarray(y, dtype=np.float64)
-    centred = abscissae - abscissae.mean()
-    spread = float(centred @ centred)
-    if abscissae.ndim != 1 or abscissae.size < 2 or spread == 0.0:
+    abscissae, ordinates = _checks.array(x, "x", ("m",)), _checks.points(y, "y")
+    if np.ptp(abscissae) == 0.0:
         raise ValueError(f"x must hold at least two different values, got {abscissae.tolist()}")
-    finite = np.asarray(np.isfinite(ordinates).all(axis=-1))
-    safe = np.where(finite[..., None], ordinates, 0.0)
-    return np.where(finite, safe @ centred / spread, np.nan)
+    if ordinates.shape[-1:] != abscissae.shape:
+        raise ValueError(f"y must have shape (..., m={abscissae.size}), got {ordinates.shape}")
+    centred = abscissae - abscissae.mean()
+    unit = float(np.max(np.abs(centred)))
+    centred /= unit  # squares of the largest and least doubles are none
+    finite = np.isfinite(ordinates).all(axis=-1)
+    safe = np.where(np.asarray(finite)[..., None], ordinates, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.where(finite, safe @ centred / (centred @ centred) / unit, np.nan)
 
 
 def slope_interval(
@@ -241,11 +246,13 @@ def slope_interval(
     >>> slope_interval([0.0, 1.0], [0.0, 2.0], [[0.0, 1.9], [0.0, 2.1]], confidence=0.95).estimate
     2.0
     """
-    estimate = float(slope(x, y))
-    resampled = slope(x, replicates)
+    m = _checks.array(x, "x", ("m",)).size
+    estimate = float(slope(x, _checks.array(y, "y", (m,), finite=False)))
+    resampled = slope(x, _checks.array(replicates, "replicates", ("R", m), finite=False))
     if resampled.size < 2:
         raise ValueError(f"replicates must hold at least two rows, got {resampled.size}")
-    half = normal_quantile(confidence) * float(resampled.std(ddof=1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        half = normal_quantile(confidence) * float(resampled.std(ddof=1))
     return Interval(estimate, estimate - half, estimate + half)
 
 
@@ -254,10 +261,8 @@ def _least_rank(n: int, q: float, probability: float) -> int:
     low, high = 0, n
     while low < high:
         middle = (low + high) // 2
-        if beta_cdf(float(n - middle), middle + 1.0, 1.0 - q) > probability:
-            high = middle
-        else:
-            low = middle + 1
+        above = beta_cdf(float(n - middle), middle + 1.0, 1.0 - q) > probability
+        low, high = (low, middle) if above else (middle + 1, high)
     return low
 
 
@@ -290,20 +295,18 @@ def quantile_interval(samples: ArrayLike, q: float, *, confidence: float) -> Int
     >>> quantile_interval(range(1, 101), 0.5, confidence=0.95)
     Interval(estimate=50.0, low=40.0, high=61.0)
     """
-    _check_confidence(confidence)
+    confidence, q = _confidence(confidence), _checks.real(q, "q", low=0.0, high=1.0)
     values = _sorted_sample(samples)
     n, tail = values.size, 0.5 * (1.0 - confidence)
     below = _least_rank(n, q, tail)  # P(B <= below - 1) <= tail
-    above = n - _least_rank(n, 1.0 - q, tail) + 1  # P(B >= above) <= tail, seen from the other end
+    above = n - _least_rank(n, 1.0 - q, tail) + 1  # P(B >= above) <= tail, from the other end
     ranked = [-math.inf, *values.tolist(), math.inf]
     return Interval(float(quantiles(values, q)), ranked[below], ranked[above])
 
 
-def _check_counts(successes: int, trials: int) -> None:
-    if not 0 <= successes <= trials or trials < 1:
-        raise ValueError(
-            f"successes must lie in [0, trials] and trials be positive, got {successes} of {trials}"
-        )
+def _counts(successes: int, trials: int) -> tuple[int, int]:
+    trials = _checks.integer(trials, "trials", high=_checks.LARGEST)
+    return _checks.integer(successes, "successes", low=0, high=trials), trials
 
 
 def clopper_pearson(successes: int, trials: int, *, confidence: float) -> Interval:
@@ -330,10 +333,8 @@ def clopper_pearson(successes: int, trials: int, *, confidence: float) -> Interv
     >>> print(clopper_pearson(0, 10, confidence=0.95))
     0.000 [0.000, 0.308]
     """
-    _check_counts(successes, trials)
-    _check_confidence(confidence)
-    tail = 0.5 * (1.0 - confidence)
-    failures = trials - successes
+    (successes, trials), confidence = _counts(successes, trials), _confidence(confidence)
+    tail, failures = 0.5 * (1.0 - confidence), trials - successes
     low = high = math.nan
     if successes == 0:
         low, high = 0.0, -math.expm1(math.log(tail) / trials)
@@ -364,12 +365,12 @@ def wilson(successes: int, trials: int, *, confidence: float) -> Interval:
     >>> print(wilson(5, 10, confidence=0.95))
     0.500 [0.237, 0.763]
     """
-    _check_counts(successes, trials)
+    successes, trials = _counts(successes, trials)
     z2 = normal_quantile(confidence) ** 2
     share = successes / trials
     centre = (share + 0.5 * z2 / trials) / (1.0 + z2 / trials)
-    spread = share * (1.0 - share) / trials + 0.25 * z2 / trials**2
-    half = math.sqrt(z2 * spread) / (1.0 + z2 / trials)
+    spread = z2 * (share * (1.0 - share) / trials + 0.25 * z2 / trials**2)
+    half = math.sqrt(spread) / (1.0 + z2 / trials)
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == trials else min(1.0, centre + half)
     return Interval(share, low, high)
@@ -394,7 +395,6 @@ def dkw_band(trials: int, *, confidence: float) -> float:
     >>> round(dkw_band(100, confidence=0.95), 4)
     0.1358
     """
-    _check_confidence(confidence)
-    if trials < 1:
-        raise ValueError(f"trials must be positive, got {trials}")
+    confidence = _confidence(confidence)
+    trials = _checks.integer(trials, "trials", high=_checks.LARGEST)
     return math.sqrt(math.log(2.0 / (1.0 - confidence)) / (2.0 * trials))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -68,7 +69,7 @@ def check_labels(X: Sample, labels: Array, given: bool) -> None:
         row = int(bad[0])
         raise ValueError(
             f"link must be finite on X, got f*(x) = {labels[row]} in row {row}, with |x| = "
-            f"{float(np.linalg.norm(X[row].astype(np.float64))):.4g}"
+            f"{math.hypot(*X[row].tolist()):.4g}"
         )
 
 

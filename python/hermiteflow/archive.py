@@ -146,6 +146,8 @@ def _checksum(ds: xr.Dataset) -> str:
 def _path(path: str | os.PathLike[str]) -> Path:
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path must be a str or a path, got {_checks.describe(path)}")
+    if "\0" in str(path):
+        raise ValueError(f"path must be without NUL, got {_checks.describe(path)}")
     return Path(path)
 
 

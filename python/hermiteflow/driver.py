@@ -288,8 +288,7 @@ def solve(
     n = start.overlaps.shape[0]
     layer = flow.neurons(n)
     check_scale(flow, layer)
-    reduce = _checks.flag(reduce, "reduce")
-    frame = reduce and needs_frame(flow, start, request)
+    frame = _checks.flag(reduce, "reduce") and needs_frame(flow, start, request)
     sizes = result_bytes(
         n,
         flow.targets.k,
@@ -306,7 +305,7 @@ def solve(
         "rtol": used_rtol or None,
         "atol": None if atol is None else float(atol),
         "renormalize": request.renormalize,
-        "reduce": reduce,
+        "reduce": bool(reduce),
         "max_steps": request.max_steps,
         "events": dict(events or {}),
     }
@@ -373,7 +372,8 @@ def _solve_full(
         )
         steps = np.full(n, count, dtype=np.int64)
         overlaps = _core.project_weights(final, start.vectors, threads)
-        finite = np.isfinite(overlaps).all(axis=1)
+        # where the squares of a step's end overflow, w / |w| is 0
+        finite = np.isfinite(overlaps).all(axis=1) & ~(np.linalg.norm(final, axis=1) < 0.5)
         status = np.where(finite, Status.t_end, Status.non_finite).astype(np.int32)
     else:
         status, t_final, steps, rejected = _core.weights_adaptive(

@@ -211,7 +211,7 @@ class EmpiricalFlow(SampledModel):
         if second_layer is not None:
             return _checks.array(second_layer, "second_layer", (n,))
         found = self.neurons(n)
-        return np.ones(n) if found is None else found
+        return np.ones(int(n)) if found is None else found
 
     def core(self, n: int, second_layer: ArrayLike | None = None) -> _core.EmpiricalSpec:
         """Return what C++ sees of the flow of n neurons; built anew for each call, never kept."""

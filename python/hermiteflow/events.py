@@ -35,8 +35,8 @@ class HittingTime:
     def __post_init__(self) -> None:
         values = _checks.ascending(self.level, "level", low=0.0)
         if values[0] <= 0.0:
-            raise ValueError(f"level must be positive, got {self.level!r}")
-        scalar = np.ndim(np.asarray(self.level)) == 0
+            raise ValueError(f"level must be positive, got {_checks.describe(self.level)}")
+        scalar = np.ndim(self.level) == 0
         object.__setattr__(self, "level", float(values[0]) if scalar else tuple(values.tolist()))
         object.__setattr__(self, "terminal", _checks.flag(self.terminal, "terminal"))
 
@@ -107,10 +107,12 @@ class LossLevel:
     terminal: bool = False
 
     def __post_init__(self) -> None:
-        scalar = np.ndim(np.asarray(self.level)) == 0
-        values = _checks.array(np.atleast_1d(np.asarray(self.level)), "level", ("L",))
+        values = _checks.vector(self.level, "level", "L")
         if values.size == 0 or np.any(values <= 0.0) or np.any(np.diff(values) >= 0.0):
-            raise ValueError(f"level must be positive and decreasing, got {self.level!r}")
+            raise ValueError(
+                f"level must be positive and decreasing, got {_checks.describe(self.level)}"
+            )
+        scalar = np.ndim(self.level) == 0
         object.__setattr__(self, "level", float(values[0]) if scalar else tuple(values.tolist()))
         object.__setattr__(self, "terminal", _checks.flag(self.terminal, "terminal"))
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hermiteflow import _checks
 from hermiteflow._orbits import (
     DOUBLE,
     Array,
@@ -23,6 +24,9 @@ from hermiteflow._orbits import (
     quadratic_hitting,
 )
 from hermiteflow._quadrature import time_on_unit_interval
+
+#: Highest degree of psi.
+_HIGHEST = 10_000
 
 
 class Slope(Protocol):
@@ -170,8 +174,11 @@ def single_index_time(psi: Slope, u0: float, u1: float) -> float:
 
     Raises
     ------
+    TypeError
+        If psi has no such method.
     ValueError
-        If psi' changes sign between u0 and u1, or has the sign that leads away from u1.
+        If psi' changes sign between u0 and u1, has the sign that leads away from u1, or
+        underflows at an end.
 
     References
     ----------
@@ -185,6 +192,8 @@ def single_index_time(psi: Slope, u0: float, u1: float) -> float:
     """
     u0 = _number("u0", u0, -1.0, 1.0, "()")
     u1 = _number("u1", u1, -1.0, 1.0, "[]")
+    if not callable(getattr(psi, "derivative", None)):
+        raise TypeError(f"psi must have a method derivative, got {_checks.describe(psi)}")
     if u0 == u1:
         return 0.0
     direction = math.copysign(1.0, u1 - u0)
@@ -201,6 +210,9 @@ def single_index_time(psi: Slope, u0: float, u1: float) -> float:
         return slope
 
     ends = speed(np.array([u0, u1]))
+    for name, u, slope in (("u0", u0, ends[0]), ("u1", u1, ends[1])):
+        if 0.0 < abs(u) < 1e-20 and slope < np.finfo(np.float64).tiny:
+            raise ValueError(f"{name} must be 0 or so large that psi' is a double, got {u!r}")
     speed(np.linspace(u0, u1, 2001))
     if np.any(ends == 0) or (abs(u1) == 1 and np.isfinite(ends[1])):
         return math.inf
@@ -246,11 +258,16 @@ def coverage_probability(n: ArrayLike, k: int, *, trapped: float = 0.0) -> float
     >>> exact.coverage_probability([1, 2, 3], 2)
     array([0.  , 0.5 , 0.75])
     """
-    counts = np.asarray(n)
+    try:
+        counts = np.asarray(n)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"n must hold integers >= 0, got {_checks.describe(n)}") from error
+    if np.ma.isMaskedArray(n):
+        raise TypeError("n must hold integers >= 0, got a masked array")
     if counts.dtype.kind not in "iu":
         raise TypeError(f"n must hold integers >= 0, got dtype {counts.dtype}")
     if counts.size == 0 or counts.min() < 0:
-        raise ValueError(f"n must hold integers >= 0, got {n!r}")
+        raise ValueError(f"n must hold integers >= 0, got {_checks.describe(n)}")
     k = _integer("k", k, 1)
     trapped = _number("trapped", trapped, 0.0, 1.0, "[)")
     wanted, place = np.unique(counts, return_inverse=True)
@@ -307,17 +324,20 @@ def neurons_needed(k: int, probability: float, *, trapped: float = 0.0) -> int:
     )
 
 
-# ------------------------------------------------------------------ checks
-
-
 def _reals(name: str, value: ArrayLike, *, ndim: tuple[int, ...]) -> Array:
     expected = "a non-empty 1-D real array" if 0 not in ndim else "a real number or 1-D array"
-    raw = np.asarray(value)
+    try:
+        raw = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{name} must be {expected}, got {_checks.describe(value)}") from error
+    if np.ma.isMaskedArray(value):
+        raise TypeError(f"{name} must be {expected}, got a masked array")
     if raw.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be {expected}, got dtype {raw.dtype}")
     if raw.ndim not in ndim or raw.size == 0:
         raise ValueError(f"{name} must be {expected}, got shape {raw.shape}")
-    return raw.astype(np.float64)
+    with np.errstate(over="ignore"):  # of long doubles
+        return raw.astype(np.float64)
 
 
 def _number(name: str, value: float, low: float, high: float, closed: str) -> float:
@@ -328,17 +348,19 @@ def _number(name: str, value: float, low: float, high: float, closed: str) -> fl
     return x
 
 
-def _integer(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be an integer >= {least}, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be an integer >= {least}, got {value}")
+def _integer(name: str, value: Any, least: int, most: float = math.inf) -> int:
+    expected = f"an integer >= {least}"
+    if isinstance(value, bool | np.timedelta64) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be {expected}, got {_checks.describe(value)}")
+    if not least <= value <= most:
+        expected += f" and <= {most}" if value > most else ""
+        raise ValueError(f"{name} must be {expected}, got {_checks.describe(value)}")
     return int(value)
 
 
 def _problem(p: int, c: ArrayLike, m0: ArrayLike) -> tuple[int, Array, Array, float]:
     """Return p, c (k,), m0 (k,) and |w|^2 outside the span, read as 0 if below rounding."""
-    p = _integer("p", p, 2)
+    p = _integer("p", p, 2, _HIGHEST)
     m, coefficient = _reals("m0", m0, ndim=(1,)), _reals("c", c, ndim=(0, 1))
     if coefficient.ndim and coefficient.shape != m.shape:
         raise ValueError(f"c must have shape (k={m.size},) or (), got {coefficient.shape}")
@@ -351,9 +373,6 @@ def _problem(p: int, c: ArrayLike, m0: ArrayLike) -> tuple[int, Array, Array, fl
     rest2 = 1.0 - norm2
     threshold = 8 * float(np.finfo(np.float64).eps)
     return p, np.broadcast_to(coefficient, m.shape).copy(), m, rest2 if rest2 > threshold else 0.0
-
-
-# ------------------------------------------------------------------ coverage
 
 
 def _coverage(k: int, trapped: float) -> Iterator[tuple[int, float, float]]:

@@ -127,6 +127,11 @@ class CorrelationFlow(TeacherStudent):
         Hessian(minimum, inside 3 x 2, outside 3 x 7)
         """
         m = _checks.array(overlaps, "overlaps", (self.targets.k,))
+        if np.max(np.abs(m)) > 1.0 + 1e-6:
+            raise ValueError(
+                "overlaps must be those of a unit vector, in [-1, 1], got "
+                f"{m[np.argmax(np.abs(m))]:.9g}"
+            )
         layer = self.neurons(1)
         return self._hessian(m, 1.0 if layer is None else float(layer[0]), d)
 

@@ -217,10 +217,10 @@ class Interaction(_display.Shown):
         stride = 2 if rest.size > 1 and not np.any(rest[1::2]) else 1
         return Slope(power, stride, np.ascontiguousarray(rest[::stride]), arc, skip // 2)
 
-    def reach(self, u: Array) -> Array:
+    def reach(self, u: ArrayLike) -> Array:
         """Return a bound on |psi'| at |u| that no cancellation of terms lowers, shape of u."""
         polynomial, arc, jump, skip = self.closed
-        size = np.minimum(np.abs(u), 1.0)
+        size = np.minimum(np.abs(_checks.points(u, "u")), 1.0)
         slope = np.abs(polynomial[1:]) * np.arange(1, polynomial.size)
         total = poly.polyval(size, slope) if slope.size else np.zeros_like(size)
         if arc:
@@ -244,12 +244,13 @@ class Interaction(_display.Shown):
             If some |u| > 1 beyond rounding, or `order` is negative.
         """
         order = _checks.integer(order, "order", low=0)
-        points = np.asarray(u)
-        if points.dtype.kind not in "fiu":
-            raise TypeError(f"u must hold real numbers, got dtype {points.dtype}")
-        points = points.astype(np.float64)
-        if not np.all(np.abs(points) <= 1.0 + 1e-6):
-            raise ValueError("u must lie in [-1, 1]: it is an overlap of unit vectors")
+        points = _checks.points(u, "u")
+        outside = ~(np.abs(points) <= 1.0 + 1e-6)
+        if np.any(outside):
+            raise ValueError(
+                "u must lie in [-1, 1]: it is an overlap of unit vectors, got "
+                f"{points[outside].flat[0]:.9g}"
+            )
         points = np.clip(points, -1.0, 1.0)
         polynomial, arc, jump, skip = self.closed
         total = poly.polyval(points, poly.polyder(polynomial, order) if order else polynomial)

@@ -16,12 +16,15 @@ from numpy.polynomial import hermite_e
 from numpy.typing import ArrayLike
 
 from . import _checks, _display
-from ._activations import NAMES, Activation, named, projected
+from ._activations import NAMES, Activation, evaluate, named, projected, slope_series
 from ._checks import Array
 
 #: A coefficient below this share of the norm counts as zero, and so it does with a callable, whose
 #: coefficients come from quadrature.
 NEGLIGIBLE, NEGLIGIBLE_BY_QUADRATURE = 1e-14, 1e-12
+
+#: Highest degree of `hermite`, and up to which coefficients are listed.
+MAX_DEGREE = 10_000
 
 Part = tuple[Activation, float]
 
@@ -62,6 +65,8 @@ class Link(_display.Shown):
     polynomial: tuple[float, ...]
     parts: tuple[Part, ...] = ()
     name: str = ""
+
+    __array_ufunc__ = None  # an array times a link is an error, not an array of links
 
     def __post_init__(self) -> None:
         values = _checks.array(self.polynomial, "polynomial", ("degree + 1",))
@@ -155,7 +160,7 @@ class Link(_display.Shown):
         ValueError
             If the link is a truncated series and `degree` lies beyond it.
         """
-        degree = _checks.integer(degree, "degree", low=0)
+        degree = _checks.integer(degree, "degree", low=0, high=MAX_DEGREE)
         if degree > self.degree and self.remainder > 0.0:
             raise ValueError(
                 f"degree must be at most {self.degree}, where the series of {self._label} was "
@@ -196,18 +201,25 @@ class Link(_display.Shown):
         return Link(tuple(kept), self.parts, label)
 
     def __call__(self, x: ArrayLike) -> Array:
-        """Return sigma(x), of the shape of x."""
-        points = np.asarray(x, dtype=np.float64)
-        total = _evaluate(np.array(self.polynomial), points)
-        for part, factor in self.parts:
-            if part.function is not None:
-                total = total + factor * part.function(points)
-            else:
-                total = total + factor * _evaluate(part.coefficients, points)
+        """Return sigma(x), of the shape of x; infinite beyond what doubles hold.
+
+        Raises
+        ------
+        TypeError
+            If x does not hold real numbers.
+        """
+        points = _checks.points(x, "x")
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = evaluate(np.array(self.polynomial), points)
+            for part, factor in self.parts:
+                if part.function is not None:
+                    total = total + factor * part.function(points)
+                else:
+                    total = total + factor * evaluate(part.coefficients, points)
         return np.asarray(total, dtype=np.float64)
 
     def derivative(self, x: ArrayLike) -> Array:
-        """Return sigma'(x), of the shape of x.
+        """Return sigma'(x), of the shape of x; infinite beyond what doubles hold.
 
         A link made from a callable is differentiated by a central difference of order 6.
 
@@ -215,11 +227,14 @@ class Link(_display.Shown):
         ------
         ValueError
             If "sign" is part of the link: it jumps.
+        TypeError
+            If x does not hold real numbers.
         """
-        points = np.asarray(x, dtype=np.float64)
-        total = _evaluate(_slope_series(np.array(self.polynomial)), points)
-        for part, factor in self.parts:
-            total = total + factor * _derivative(part, points)
+        points = _checks.points(x, "x")
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = evaluate(slope_series(np.array(self.polynomial)), points)
+            for part, factor in self.parts:
+                total = total + factor * _derivative(part, points)
         return np.asarray(total)
 
     def __add__(self, other: Link) -> Link:
@@ -266,28 +281,12 @@ def _derivative(part: Activation, x: Array) -> Array:
             f"link must have a derivative, got one with {part.name!r}, which jumps at 0"
         )
     if part.function is None:
-        return _evaluate(_slope_series(part.coefficients), x)
+        return evaluate(slope_series(part.coefficients), x)
     h = 1e-2
     total = np.zeros_like(x)
     for j, weight in ((1, 45.0), (2, -9.0), (3, 1.0)):
         total = total + weight * (part.function(x + j * h) - part.function(x - j * h))
     return total / (60.0 * h)
-
-
-def _slope_series(series: Array) -> Array:
-    """Hermite coefficients of sigma': h_p' = sqrt(p) h_(p-1)."""
-    return (series * np.sqrt(np.arange(series.size)))[1:] if series.size > 1 else np.zeros(1)
-
-
-def _evaluate(series: Array, x: Array) -> Array:
-    """Sum of a normalised Hermite series by the three-term recurrence."""
-    before, here = np.zeros_like(x), np.ones_like(x)
-    total = series[0] * here
-    for p in range(1, series.size):
-        before, here = here, (x * here - math.sqrt(p - 1) * before) / math.sqrt(p)
-        if series[p] != 0.0:
-            total = total + series[p] * here
-    return np.asarray(total)
 
 
 def hermite(coefficients: int | Mapping[int, float]) -> Link:
@@ -305,11 +304,11 @@ def hermite(coefficients: int | Mapping[int, float]) -> Link:
     5.65685424949238
     """
     if not isinstance(coefficients, Mapping):
-        coefficients = {_checks.integer(coefficients, "coefficients", low=0, high=10_000): 1.0}
+        coefficients = {_checks.integer(coefficients, "coefficients", low=0, high=MAX_DEGREE): 1.0}
     if not coefficients:
         raise ValueError("coefficients must name at least one degree, got an empty mapping")
     pairs = {
-        _checks.integer(p, "a degree of coefficients", low=0, high=10_000): _checks.real(
+        _checks.integer(p, "a degree of coefficients", low=0, high=MAX_DEGREE): _checks.real(
             c, f"coefficients[{p}]"
         )
         for p, c in coefficients.items()

@@ -10,7 +10,7 @@ from numpy.random import Generator, SeedSequence
 
 from . import _checks, _core
 from ._checks import Array
-from ._memory import check_square
+from ._memory import check_array, check_square
 from .targets import IndexVectors, Targets
 
 Seed = int | SeedSequence | Generator | None
@@ -88,6 +88,7 @@ def random_index_vectors(*, k: int, d: int, seed: Seed = None) -> IndexVectors:
     d = _checks.integer(d, "d", high=MAX_DIMENSION)
     if d == 1:
         raise ValueError("d must be at least 2 for random index vectors, got 1")
+    check_square(k, "k", "index vectors")
     return IndexVectors(gram=_core.draw_gram(stream_key(seed, "random_index_vectors"), k, float(d)))
 
 
@@ -122,6 +123,7 @@ def random_overlaps(
     n = _checks.integer(n, "n")
     d = _checks.integer(d, "d", high=MAX_DIMENSION)
     targets.check_dimension(d)
+    check_array(n=n, k=targets.k)
     key = stream_key(seed, "random_overlaps")
     factor = None if targets.structure == "identity" else targets.factor
     return _core.draw_overlaps(key, 0, n, targets.k, factor, float(d), _checks.threads(n_threads))
@@ -209,5 +211,6 @@ def random_weights(*, n: int, d: int, seed: Seed = None, n_threads: int | None =
     """
     n = _checks.integer(n, "n")
     d = _checks.integer(d, "d")
+    check_array(n=n, d=d)
     key = stream_key(seed, "random_weights")
     return _core.draw_weights(key, n, d, _checks.threads(n_threads))

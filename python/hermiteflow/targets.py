@@ -55,6 +55,7 @@ class Targets(Shown, ABC):
 
     def check_dimension(self, d: int) -> None:
         """Raise ValueError unless the index vectors fit into R^d."""
+        d = _checks.integer(d, "d")
         if d < self.rank:
             raise ValueError(f"d must be at least rank(G) = {self.rank}, got {d}")
 
@@ -66,8 +67,8 @@ class Targets(Shown, ABC):
         ValueError
             If d is below rank(G), or differs from the dimension of given vectors.
         """
-        d = _checks.integer(d, "d")
         self.check_dimension(d)
+        d = int(d)
         out = np.zeros((self.k, d))
         out[:, : self.rank] = self.factor
         return out
@@ -77,8 +78,9 @@ class Targets(Shown, ABC):
         """L^+, shape (rank, k)."""
         return np.asarray(np.linalg.pinv(self.factor))
 
-    def squared_projection(self, overlaps: Array) -> Array:
+    def squared_projection(self, overlaps: ArrayLike) -> Array:
         """|projection of w on span(V)|^2 = m^T G^+ m for each row m, shape (n,)."""
+        overlaps = _checks.array(overlaps, "overlaps", ("n", self.k))
         if self.structure == "identity":
             return np.asarray(np.einsum("ij,ij->i", overlaps, overlaps))
         inside = overlaps @ self._pseudo.T
@@ -130,8 +132,9 @@ class Orthonormal(Targets):
         """Rank of G."""
         return self.k
 
-    def squared_projection(self, overlaps: Array) -> Array:
+    def squared_projection(self, overlaps: ArrayLike) -> Array:
         """|m|^2 for each row, shape (n,)."""
+        overlaps = _checks.array(overlaps, "overlaps", ("n", self.k))
         return np.asarray(np.einsum("ij,ij->i", overlaps, overlaps))
 
 
@@ -193,8 +196,9 @@ class Equiangular(Targets):
         """Rank of G."""
         return self.k
 
-    def squared_projection(self, overlaps: Array) -> Array:
+    def squared_projection(self, overlaps: ArrayLike) -> Array:
         """Return m^T G^-1 m for each row, shape (n,)."""
+        overlaps = _checks.array(overlaps, "overlaps", ("n", self.k))
         squares = np.einsum("ij,ij->i", overlaps, overlaps)
         if self.k == 1:
             return np.asarray(squares)
@@ -290,6 +294,7 @@ class IndexVectors(Targets):
 
     def check_dimension(self, d: int) -> None:
         """Raise ValueError unless d is the dimension of V, or at least rank(G)."""
+        d = _checks.integer(d, "d")
         if self.V is not None and d != np.shape(self.V)[1]:
             raise ValueError(f"d must be {np.shape(self.V)[1]}, the dimension of V, got {d}")
         super().check_dimension(d)
@@ -298,7 +303,7 @@ class IndexVectors(Targets):
         """Return V, shape (k, d): [L, 0], or the vectors that were given (not copied)."""
         if self.V is None:
             return super().vectors(d)
-        self.check_dimension(_checks.integer(d, "d"))
+        self.check_dimension(d)
         return self.V  # type: ignore[return-value]
 
     def _content(self) -> tuple[object, ...]:

@@ -160,8 +160,8 @@ def test_the_dkw_band_holds_the_distribution_function() -> None:
         (lambda: statistics.quantiles([math.nan], 0.5), r"\+inf"),
         (lambda: statistics.quantiles([1.0], 1.5), "q must lie"),
         (lambda: statistics.slope([1.0, 1.0], [0.0, 1.0]), "two different"),
-        (lambda: statistics.clopper_pearson(3, 2, confidence=0.9), "3 of 2"),
-        (lambda: statistics.wilson(0, 0, confidence=0.9), "0 of 0"),
+        (lambda: statistics.clopper_pearson(3, 2, confidence=0.9), "at most 2, got 3"),
+        (lambda: statistics.wilson(0, 0, confidence=0.9), "trials must be"),
         (lambda: statistics.dkw_band(5, confidence=1.0), "confidence"),
         (lambda: statistics.dkw_band(0, confidence=0.5), "trials"),
         (

@@ -7,7 +7,6 @@ import difflib
 import functools
 import json
 import math
-import numbers
 import platform
 import typing
 from collections.abc import Callable, Mapping
@@ -69,8 +68,9 @@ class TargetSpec:
 
     def __post_init__(self) -> None:
         kinds = ("orthonormal", "equiangular", "random")
-        if self.kind not in kinds:
-            raise ValueError(f"kind must be one of {kinds}{_hint(self.kind, kinds)}")
+        if not isinstance(self.kind, str):
+            raise ValueError(f"kind must be one of {kinds}, got {_checks.describe(self.kind)}")
+        _checks.choice(self.kind, "kind", kinds)
         object.__setattr__(self, "beta", _checks.real(self.beta, "beta"))
         if self.dimension is not None:
             object.__setattr__(self, "dimension", _checks.integer(self.dimension, "dimension"))
@@ -155,15 +155,10 @@ def check_fields(config: Any) -> None:
 def _coerce(value: object, name: str, wanted: type) -> Any:
     if wanted is float:
         return _checks.real(value, name)
+    if wanted is int:
+        return _checks.integer(value, name, low=None)
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
-    if wanted is int:
-        if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-            raise TypeError(f"{name} must be an integer, got {_checks.describe(value)}")
-        whole = value if isinstance(value, numbers.Integral) else float(value)
-        if isinstance(whole, float) and not whole.is_integer():
-            raise ValueError(f"{name} must be an integer, got {_checks.describe(value)}")
-        return int(whole)
     if not isinstance(value, wanted):
         what = {hf.Link: "a Link", TargetSpec: "a TargetSpec", str: "text"}[wanted]
         example = {hf.Link: ' such as hf.link("relu")', TargetSpec: f" such as {TargetSpec()}"}
@@ -193,11 +188,12 @@ def seed_sequence(seed: Seed) -> np.random.SeedSequence:
     """SeedSequence of an int, of another sequence or, for None, of fresh entropy."""
     if isinstance(seed, np.random.SeedSequence):
         return seed
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer)):
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool | np.timedelta64)
+    if seed is not None and not whole:
         raise TypeError(f"seed must be an int, a SeedSequence or None, got {type(seed).__name__}")
     if seed is not None and seed < 0:
         raise ValueError(f"seed must be an int of at least 0, got {seed}")
-    return np.random.SeedSequence(seed)
+    return np.random.SeedSequence(None if seed is None else int(seed))
 
 
 def link_label(link: Link) -> str:
@@ -326,7 +322,8 @@ class Run:
         if store is not None and seed is None:
             raise ValueError("seed must be given with a store: it goes on from there")
         root = seed_sequence(seed)
-        _checks.threads(n_threads)
+        if n_threads is not None:
+            n_threads = _checks.threads(n_threads)
         if not callable(progress):
             raise TypeError(f"progress must be a callable, got {_checks.describe(progress)}")
         return cls(

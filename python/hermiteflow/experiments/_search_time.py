@@ -215,6 +215,7 @@ def log_rate_bounds(gram: np.ndarray[Any, Any]) -> tuple[float, float]:
     >>> log_rate_bounds(np.eye(3))
     (0.25, 0.25)
     """
+    gram = hf.IndexVectors(gram=gram).gram
     off = np.abs(gram - np.eye(len(gram))).sum(axis=1)
     if np.ptp(gram.sum(axis=1)) < 1e-12 and gram.min() >= 0.0:
         rate = 0.25 / float(gram[0].sum())

@@ -194,7 +194,7 @@ def tally_ends(
 
 
 def _betas(betas: ArrayLike, k: int) -> Array:
-    values = _checks.array(np.atleast_1d(np.asarray(betas)), "betas", ("B",))
+    values = _checks.vector(betas, "betas", "B")
     low = -1.0 / (k - 1)
     outside = (values <= low) | (values >= 1.0)
     if np.any(outside):

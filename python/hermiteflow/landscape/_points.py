@@ -139,7 +139,7 @@ def classify(flow: CorrelationFlow, overlaps: ArrayLike, d: int | None = None) -
     if not isinstance(flow, CorrelationFlow):
         raise TypeError(f"flow must be a CorrelationFlow, got {_checks.describe(flow)}")
     k = flow.targets.k
-    one = np.ndim(overlaps) < 2
+    one = _checks.points(overlaps, "overlaps").ndim < 2
     rows = _checks.array(overlaps, "overlaps", (k,) if one else ("n", k)).reshape(-1, k)
     layer = flow.neurons(len(rows))
     out = tuple(

@@ -138,7 +138,9 @@ def _axis(name: str, given: Any) -> Axis:
     if isinstance(given, Mapping):
         labels = [str(key) for key in given]
         given = list(given.values())
-    if isinstance(given, str | bytes) or not isinstance(given, Sequence | np.ndarray):
+    single = isinstance(given, np.ndarray) and given.ndim == 0
+    text = isinstance(given, str | bytes | memoryview)
+    if text or single or not isinstance(given, Sequence | np.ndarray):
         raise TypeError(f"{where} must be a sequence of values, got {_checks.describe(given)}")
     found: list[Any] = [plain(value) for value in given]
     if not found:
@@ -164,6 +166,8 @@ def _axis(name: str, given: Any) -> Axis:
 
 
 def _as_float(value: float, where: str) -> float:
+    if isinstance(value, int) and abs(value) >= 1 << 1023:
+        raise ValueError(f"{where} must hold numbers that fit a float, got one of many digits")
     number = float(value) + 0.0  # there is one zero
     if math.isnan(number):
         raise ValueError(f"{where} must not hold NaN, by which no point is found")
