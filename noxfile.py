@@ -282,6 +282,18 @@ def extend(session: nox.Session) -> None:
 
 
 @nox.session
+def robustness(session: nox.Session) -> None:
+    """Every public function under hypothesis, 10,000 cases and more; prints a table of them."""
+    session.install(".[test]")
+    arguments = session.posargs or ["tests/robustness", "-n", "2"]
+    # where a case hangs, say which
+    session.run(
+        "pytest", "-o", "faulthandler_timeout=300", *arguments,
+        env={"HERMITEFLOW_ROBUSTNESS": "full"},
+    )  # fmt: skip
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks against their peers; arguments after -- go to them."""
     session.install(".[bench]", "pytest>=8.3")
