@@ -186,3 +186,12 @@ def test_steps_whose_squares_overflow_are_not_a_success() -> None:
     with pytest.warns(hf.SolveWarning, match="non_finite"):
         full = hf.solve(population, weights=W, t_end=1e17, method="rk4", step=1e17, reduce=False)
     assert full.status[0] == hf.Status.non_finite
+
+
+def test_no_fixed_point_is_said_without_a_warning() -> None:
+    x3 = hf.polynomial([0, 0, 0, 1])
+    flow = hf.CorrelationFlow(
+        T2, hf.hermite({1: -0.5, 4: 0.25}), student=x3, target_weights=[0.5, -1.0]
+    )
+    with pytest.raises(ValueError, match="overlaps must lie near a fixed point"):
+        hf.classify(flow, [0.89442719, 0.4472136])

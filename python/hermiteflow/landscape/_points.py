@@ -83,7 +83,10 @@ class _Sphere:
             matrix = project @ matrix @ project + size[:, None, None] * normal
             matrix += 1e-15 * size[:, None, None] * np.eye(rank)
             step = np.linalg.solve(matrix, force[:, :, None])[:, :, 0]
-            length = np.linalg.norm(step, axis=1, keepdims=True)
+            with np.errstate(over="ignore", invalid="ignore"):
+                length = np.linalg.norm(step, axis=1, keepdims=True)
+            lost = ~np.isfinite(length)  # a singular matrix says nothing: stay
+            step, length = np.where(lost, 0.0, step), np.where(lost, 1.0, length)
             moved = here + step * np.minimum(1.0, 0.3 / np.maximum(length, 1e-300))
             w[active] = moved / np.linalg.norm(moved, axis=1, keepdims=True)
         return best, least
