@@ -36,6 +36,7 @@ def check_grid(answer: Any, values: Any) -> None:
 
 def check_axis(answer: Any, x: Any) -> None:
     assert answer.sizes == {"x": len(x)}
+    x = list(x.values()) if isinstance(x, dict) else x
     for place, value in enumerate(x):
         plain = value.item() if isinstance(value, np.generic) else value
         known = answer["text"].values[place]
