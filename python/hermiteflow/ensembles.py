@@ -289,7 +289,7 @@ class _Tally:
 
 
 def _kept_names(keep: Sequence[str], events: Mapping[str, Event] | None) -> list[str]:
-    single = isinstance(keep, np.ndarray) and keep.ndim == 0
+    single = getattr(keep, "ndim", 1) == 0
     if isinstance(keep, str) or not isinstance(keep, Iterable) or single:
         raise TypeError(f"keep must be a sequence of names, got {_checks.describe(keep)}")
     allowed = (*(events or {}), *_KEEP)

@@ -115,7 +115,7 @@ def fixed_points(
 def _wanted(families: str | Sequence[str] | None, k: int) -> set[tuple[int, ...]] | None:
     if families is None:
         return None
-    single = isinstance(families, np.ndarray) and families.ndim == 0
+    single = getattr(families, "ndim", 1) == 0
     if not isinstance(families, str | Iterable) or single:
         raise TypeError(f"families must be names, got {_checks.describe(families)}")
     names = (families,) if isinstance(families, str) else tuple(families)
