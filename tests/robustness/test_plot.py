@@ -112,7 +112,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "CoverageConfig": {"batches": st.integers(1, 9), "rtol": st.just(1e-6),
     "horizon": st.just(1e6)},
     "NearestConfig": {"n": st.integers(1, 9), "tie": st.floats(1e-6, 0.1), "d": st.just(1e6)},
-    "ThresholdConfig": {"n": st.integers(1, 9), "distance": st.floats(1e-6, 0.1),
+    "ThresholdConfig": {"n": st.integers(1, 9), "distance": st.floats(1e-6, 0.09),
     "d": st.just(1e3)},
     "PhaseDiagramConfig": {"batches": st.integers(1, 9), "level": st.just(0.9), "d": st.just(1e2)},
     "SampleComplexityConfig": {"n": st.integers(2, 9), "level": st.just(0.5),

@@ -120,7 +120,7 @@ def check_adaptive(answer: Any, problem: Problem, overlaps: Any, **options: Any)
             )
     end = float(options.get("t_end", math.inf))
     done = answer.status == hf.Status.t_end
-    if end <= 2.0 and float(options.get("rtol") or 1e-8) <= 1e-6 and options.get("atol") is None:
+    if end <= 0.5 and float(options.get("rtol") or 1e-8) <= 1e-6 and options.get("atol") is None:
         slope, G = psi_of(problem.student, problem.teacher, 1), problem.V @ problem.V.T
         a = _a(problem)
         wanted = rk4(
