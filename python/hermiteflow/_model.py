@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,12 +56,11 @@ class TeacherStudent(Shown):
             )
         layer: Array | None = None
         if second_layer is not None:
-            values = np.asarray(second_layer)
             name = "second_layer"
             layer = (
                 np.full(1, _checks.real(second_layer, name))
-                if values.ndim == 0
-                else _checks.array(second_layer, name, ("n",))
+                if isinstance(second_layer, numbers.Real)
+                else _checks.vector(second_layer, name, "n")
             )
             layer = _checks.frozen(layer.copy())
         object.__setattr__(self, "second_layer", layer)

@@ -88,6 +88,7 @@ BAD: list[tuple[type[Exception], str, Callable[[], object]]] = [
     (TypeError, "value must be",
      lambda: statistics.Interval(0.0, 0.0, 1.0).contains("0")),  # type: ignore[arg-type]
     (ValueError, "path must be without NUL", lambda: hf.load("\0")),
+    (ValueError, "second_layer must be", lambda: hf.CorrelationFlow(T2, H3, second_layer=RAGGED)),
     # runs
     (TypeError, "keep must be", lambda: hf.solve_ensemble(FLOW, n=1, d=3, keep=1)),  # type: ignore[arg-type]
     (TypeError, "keep must be", lambda: hf.solve_ensemble(FLOW, n=1, d=3, keep=np.array("hit"))),  # type: ignore[arg-type]
