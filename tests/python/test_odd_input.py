@@ -95,6 +95,7 @@ BAD: list[tuple[type[Exception], str, Callable[[], object]]] = [
     (TypeError, "families must be", lambda: hf.fixed_points(FLOW, families=np.array(1))),  # type: ignore[arg-type]
     (TypeError, "values['x'] must be", lambda: hf.sweep(print, {"x": np.array(1.0)})),
     (TypeError, "values['x'] must be", lambda: hf.sweep(print, {"x": memoryview(np.eye(2))})),
+    (ValueError, "must hold Unicode text", lambda: hf.sweep(print, {"x": [0, "\0"]})),
     (ValueError, "values['x'] must hold numbers", lambda: hf.sweep(print, {"x": [0.5, 10**400]})),
     (TypeError, "ds must be", lambda: hf.plot.trajectories(3)),  # type: ignore[arg-type]
     (TypeError, "ds must be", lambda: hf.plot.bifurcation(None)),  # type: ignore[arg-type]

@@ -160,8 +160,9 @@ def _axis(name: str, given: Any) -> Axis:
             raise ValueError(f"{where} must differ, got {coordinate[at]} twice")
     if coordinate.dtype.kind == "U":
         for i, text in enumerate(coordinate.tolist()):
-            if not _is_unicode(text) or (kinds == {str} and not labels and text != found[i]):
-                raise ValueError(f"{where} must hold Unicode text without NUL, got {found[i]!r}")
+            said = labels[i] if labels else found[i]
+            if not _is_unicode(text) or (isinstance(said, str) and "\0" in said):
+                raise ValueError(f"{where} must hold Unicode text without NUL, got {said!r}")
     return Axis(name, tuple(found), coordinate, contents)
 
 
