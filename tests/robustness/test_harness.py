@@ -115,7 +115,7 @@ def test_strategies_reach_what_they_promise() -> None:
     dimensions: set[int] = set()
     flags: set[str] = set()
 
-    @settings(max_examples=2000)
+    @settings(max_examples=2000, derandomize=True)
     @given(arrays())
     def look(value: Any) -> None:
         if isinstance(value, np.ndarray):
