@@ -97,6 +97,8 @@ class Arithmetic:
         end = 0.5 * (math.log(max(sum(gone), 1.0)) + self.digits * math.log(10.0))
         falls = [float(a) / float(f) for a, f in zip(start, fall, strict=True) if f > 0]
         first = min((math.log1p(a) / float(q) for a in falls), default=math.inf)
+        if self.number is float and first < 1e-290:  # x would not be told from 0
+            raise ValueError(_TOO_SMALL)
         return Orbit(evaluate, max(first, 1e-300), min(1.0, 2.0 / float(q)), end, False)
 
     def _decaying(

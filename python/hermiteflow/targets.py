@@ -110,7 +110,7 @@ class Orthonormal(Targets):
     k: int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "k", _checks.integer(self.k, "k"))
+        object.__setattr__(self, "k", _checks.integer(self.k, "k", high=_checks.LARGEST))
 
     @property
     def structure(self) -> str:
@@ -161,7 +161,7 @@ class Equiangular(Targets):
     beta: float
 
     def __post_init__(self) -> None:
-        k = _checks.integer(self.k, "k")
+        k = _checks.integer(self.k, "k", high=_checks.LARGEST)
         low = -1.0 / (k - 1) if k > 1 else -1.0
         beta = _checks.real(self.beta, "beta", low=low, high=1.0, open_low=True, open_high=True)
         object.__setattr__(self, "k", k)

@@ -103,6 +103,12 @@ BAD: list[tuple[type[Exception], str, Callable[[], object]]] = [
     (ValueError, "n_threads must be", lambda: hf.experiments.nearest(n_threads=0)),
     (ValueError, "gram must have a unit diagonal", lambda: log_rate_bounds(np.zeros((2, 2)))),
     (TypeError, "seed must be", lambda: hf.experiments.nearest(seed=SPAN)),  # type: ignore[arg-type]
+    (ValueError, "overlaps must be those of", lambda: hf.classify(FLOW, [1e300, 1e300])),
+    (ValueError, "n must be an integer of", lambda: hf.experiments.NearestConfig(n=10**400)),
+    (ValueError, "k must be an integer", lambda: hf.Equiangular(k=10**400, beta=0.1)),
+    (ValueError, "k must be an integer", lambda: hf.bifurcation_diagram(H3, 10**400, [0.0, 0.1])),
+    (ValueError, "m0 must be large enough",
+     lambda: hf.exact.orthonormal(4, [1.0, -0.5], [8.6e-153, 0.5], 0.5)),
     (ValueError, "n must be an integer",
      lambda: hf.experiments.NearestConfig(n=Fraction(10**400, 3))),  # type: ignore[arg-type]
 ]  # fmt: skip

@@ -156,7 +156,7 @@ def _coerce(value: object, name: str, wanted: type) -> Any:
     if wanted is float:
         return _checks.real(value, name)
     if wanted is int:
-        return _checks.integer(value, name, low=None)
+        return _checks.integer(value, name, low=None, high=_checks.LARGEST)
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, wanted):

@@ -113,7 +113,7 @@ def bifurcation_diagram(
     _checks.modules("bifurcation_diagram", ("xarray",))
     psi = interaction_of(link)
     series = series_of(psi)
-    k = _checks.integer(k, "k", low=2)
+    k = _checks.integer(k, "k", low=2, high=_checks.LARGEST)
     grid = _grid(betas, k)
     if d is not None:
         d = _checks.integer(d, "d", low=k)

@@ -51,7 +51,7 @@ def _arguments(link: Link | Interaction, k: int) -> tuple[Interaction, int]:
             "link must have a psi' that is known to 1e-13, got one that leaves out up to "
             f"{psi.tail:.2g}"
         )
-    k = _checks.integer(k, "k", low=1)
+    k = _checks.integer(k, "k", low=1, high=_checks.LARGEST)
     if k < 2:
         raise ValueError(f"k must be at least 2 for thresholds in beta, got {k}")
     return psi, k
