@@ -135,7 +135,9 @@ CASES = [
     Case("plot.learning", _drawn("learning", "learning"),
          {"ds": st.just("learning"), "ax": st.just("new"), "fold": st.just(0.3),
           "number": st.just(0)}, check_figure, share=0.2),
-    *[Case(f"experiments.{name}", getattr(ex, name), fields, check_config, share=0.4)
+    *[Case(f"experiments.{name}", getattr(ex, name), fields, check_config,
+        says={"delta": "delta|horizon"},
+           share=0.4)
       for name, fields in FIELDS.items()],
     *[Case(f"experiments.{name}", _experiment(name),
            {"seed": st.integers(0, 9), "confidence": st.sampled_from([0.9, 0.99]),
