@@ -66,7 +66,8 @@ def normal_quantile(confidence: float) -> float:
     >>> round(normal_quantile(0.95), 4)
     1.96
     """
-    return NormalDist().inv_cdf(min(0.5 + 0.5 * _confidence(confidence), 1.0 - 2.0**-53))
+    # the tail keeps its digits
+    return -NormalDist().inv_cdf(0.5 * (1.0 - _confidence(confidence)))
 
 
 def _sorted_sample(samples: ArrayLike) -> FloatArray:
