@@ -1,8 +1,7 @@
 """What a version drew and wrote, kept so that later ones can be held against it.
 
 `python tests/python/golden.py` writes `golden/VERSION` for the version that is installed, and never
-again: files of a version that is out there do not change. Streams are draws of seeds; of files there
-is one of each kind.
+again: files of a version that is out there do not change. Of files there is one of each kind.
 """
 
 from __future__ import annotations
