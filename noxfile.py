@@ -294,6 +294,13 @@ def robustness(session: nox.Session) -> None:
 
 
 @nox.session
+def mutation(session: nox.Session) -> None:
+    """Faults put into a module one by one, `-- MODULE --sample N`: which the tests do not see."""
+    session.install("-e", ".[test]", "cosmic-ray>=8.4")
+    session.run("python", "tests/mutation.py", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks against their peers; arguments after -- go to them."""
     session.install(".[bench]", "pytest>=8.3")

@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 from oracles import Array, hermite_coefficients, psi_quadrature, series
+from scipy.stats import norm
 
 import hermiteflow as hf
 
@@ -100,6 +101,24 @@ def test_information_exponent() -> None:
     both = hf.Interaction(hf.hermite({1: 1.0, 4: 1.0}), hf.hermite({2: 1.0, 4: 1.0, 5: 1.0}))
     assert both.information_exponent == 4
     assert hf.Interaction(hf.hermite({0: 1.0, 2: 1.0})).information_exponent == 2
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e12])
+def test_no_term_is_dropped_for_the_size_of_a_link(size: float) -> None:
+    psi, small = hf.Interaction(TEACHER, STUDENT), hf.Interaction(size * TEACHER, size * STUDENT)
+    np.testing.assert_allclose(small.coefficients, size**2 * psi.coefficients, rtol=1e-14)
+    assert np.any(psi.coefficients)
+    assert hf.Interaction(hf.hermite({3: 1.0, 4: 1e-10})).coefficients.size == 4  # 1e-20 beside 1
+
+
+def test_the_tail_begins_after_the_last_degree() -> None:
+    """Parseval for sigma' of a kink beside 0, where both parities are left out."""
+    link = hf.link(lambda x: np.maximum(x - 0.5, 0.0))
+    p = np.arange(link.degree + 1)
+    left = norm.sf(0.5) - p @ link.coefficients(link.degree) ** 2
+    assert hf.Interaction(link).tail == pytest.approx(left, rel=1e-9)
+    more = p[-1] * link.coefficients(link.degree)[-1] ** 2  # one degree is worth that much
+    assert more > 1e-6 * left
 
 
 def test_interactions_are_values() -> None:
