@@ -166,10 +166,12 @@ def test_ascending() -> None:
         lambda: _checks.ascending([1.9], "t", low=2.0), ValueError, "t must be at least 2, got 1.9"
     )
     refused(
-        lambda: _checks.ascending([0.0, 1.0, 3.0, 3.0, 2.0], "t", low=0.0),
+        lambda: _checks.ascending([0.0, 1.0, 3.0, 2.5, 2.5], "t", low=0.0),
         ValueError,
-        "t must be strictly increasing, got 3 before 3",
+        "t must be strictly increasing, got 3 before 2.5",
     )
+    with pytest.raises(ValueError, match=r"got 3 before 3$"):
+        _checks.ascending([1.0, 3.0, 3.0], "t", low=0.0)
 
 
 def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:

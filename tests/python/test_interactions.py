@@ -103,6 +103,18 @@ def test_information_exponent() -> None:
     assert hf.Interaction(hf.hermite({0: 1.0, 2: 1.0})).information_exponent == 2
 
 
+@pytest.mark.parametrize(
+    "terms", [{3: 1.0, 4: 0.5}, {3: 1.0, 5: 0.5}, {1: 1.0}, {0: 2.0}, {6: 1.0}]
+)
+def test_what_the_core_takes_is_the_slope(terms: dict[int, float]) -> None:
+    """u^power P(u^stride), which leaves out powers that are not there."""
+    psi = hf.Interaction(hf.hermite(terms))
+    power, stride, coefficients, arc, _ = psi.slope
+    found = U**power * np.polynomial.polynomial.polyval(U**stride, coefficients)
+    np.testing.assert_allclose(found, psi.derivative(U), rtol=1e-14, atol=1e-300)
+    assert (arc, stride) == (0.0, 2 if terms == {3: 1.0, 5: 0.5} else 1)
+
+
 @pytest.mark.parametrize("size", [1e-12, 1e12])
 def test_no_term_is_dropped_for_the_size_of_a_link(size: float) -> None:
     psi, small = hf.Interaction(TEACHER, STUDENT), hf.Interaction(size * TEACHER, size * STUDENT)

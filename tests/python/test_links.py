@@ -30,6 +30,7 @@ def values_agree(link: hf.Link, reference: Function) -> None:
 def test_hermite_links(p: int) -> None:
     link = hf.hermite(p)
     coefficients_agree(link, np.eye(p + 3)[p])
+    assert link.degree == p
     values_agree(link, lambda x: hermite_value(p, x))
     coefficients_agree(link, hermite_coefficients(lambda x: hermite_value(p, x), p + 2))
     if p:

@@ -69,7 +69,7 @@ def names_of(file: Path) -> set[str]:
 
 def faults(page: str) -> list[str]:
     """Names in no table or in two, names and tests that are not there, references without cause."""
-    first, second = page.split("## Names without a number")
+    first, second, _ = re.split("## Names without a number|## Faults put in", page)
     rows = [line.split("|") for line in first.splitlines() if line.startswith("| `")]
     plain = [line.split("|") for line in second.splitlines() if line.startswith("| `")]
     names = [name for row in (*rows, *plain) for name in CODE.findall(row[1])]
