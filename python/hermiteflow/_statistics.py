@@ -66,8 +66,7 @@ def normal_quantile(confidence: float) -> float:
     >>> round(normal_quantile(0.95), 4)
     1.96
     """
-    # the tail keeps its digits
-    return -NormalDist().inv_cdf(0.5 * (1.0 - _confidence(confidence)))
+    return -NormalDist().inv_cdf(0.5 * (1.0 - _confidence(confidence)))  # keeps its digits
 
 
 def _sorted_sample(samples: ArrayLike) -> FloatArray:
