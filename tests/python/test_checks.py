@@ -39,11 +39,15 @@ def test_arrays() -> None:
     assert _checks.array(values.T, "M", (3, "k")).flags.c_contiguous
     assert math.isnan(_checks.array([math.nan], "M", ("n",), finite=False)[0])
     for value, error, words in (
-        ([[1.0], [1.0, 2.0]], ValueError, "must be an array of shape (n, 3), got a ragged list"),
+        (
+            [[1.0], [1.0, 2.0]],
+            ValueError,
+            "must be an array of real numbers, shape (n, 3), got a ragged list",
+        ),
         (
             np.ma.array([[1.0]]),
             TypeError,
-            "must be an ordinary array of shape (n, 3), got a masked array",
+            "must be an ordinary array, shape (n, 3), got a masked array",
         ),
         ([[True]], TypeError, "must hold real numbers, shape (n, 3), got dtype bool"),
         ("w", TypeError, "must hold real numbers, shape (n, 3), got dtype <U1: 'w' (str)"),

@@ -256,6 +256,17 @@ def check_sample(answer: hf.EmpiricalFlow, problem: Problem, X: Any, y: Any) -> 
     close(answer.loss(W), wanted, rtol=1e-9, atol=1e-9)
 
 
+def check_layer_gradient(answer: Any, problem: Problem, W: Any) -> None:
+    flow, rows = _empirical(problem, "squared", True, train_second_layer=True), unit(doubles(W))
+    a, steps = problem.a(len(rows)), np.eye(len(rows))  # the loss is quadratic in a
+    wanted = [(flow.loss(rows, a + step) - flow.loss(rows, a - step)) / 2 for step in steps]
+    close(answer, np.array(wanted), rtol=1e-8, atol=1e-8)
+
+
+def check_with_sample(answer: Any, problem: Problem, X: Any) -> None:
+    assert np.array_equal(np.asarray(answer.X, float), np.asarray(X, float))
+
+
 PROBLEM: dict[str, Any] = {"problem": problems(N)}
 WEIGHTS = {**PROBLEM, "W": weights(N)}
 FREE = {**PROBLEM, "W": in_any_form(st.lists(st.floats(-2, 2), min_size=6, max_size=6).map(
@@ -354,6 +365,13 @@ CASES = [
     Case("EmpiricalFlow.overlaps", lambda problem, W: _empirical(problem, "squared",
         True).overlaps(W),
          WEIGHTS, check_overlaps, spoilt=FIXED, says={"W": r"\bW\b|" + MIXED}, share=0.5),
+    Case("EmpiricalFlow.layer_gradient", lambda problem, W: _empirical(problem, "squared", True,
+        train_second_layer=True).layer_gradient(W),
+         WEIGHTS, check_layer_gradient, spoilt=FIXED, says={"W": r"\bW\b|" + MIXED}, share=0.3),
+    Case("EmpiricalFlow.with_sample", lambda problem, X: _empirical(problem, "squared",
+        True).with_sample(X),
+         {**PROBLEM, "X": st.just(SAMPLE)}, check_with_sample, spoilt=FIXED,
+         says={"X": r"\bX\b|^d must be|on X"}, share=0.2),
     Case("EmpiricalFlow.neurons", lambda problem, n: _empirical(problem, "squared",
         True).neurons(n),
          {**PROBLEM, "n": st.sampled_from([2, 2.0, np.int8(2)])}, check_neurons,

@@ -29,7 +29,8 @@ HELPERS = {
     "experiments.CoverageConfig.n_max", "experiments.CoverageConfig.rows",
     "experiments.CoverageConfig.sizes", "experiments.PhaseDiagramConfig.betas",
     "experiments.PhaseDiagramConfig.sizes", "experiments.SampleComplexityConfig.max_steps",
-    "experiments.SampleComplexityConfig.rate", "experiments.ThresholdConfig.betas",
+    "experiments.SampleComplexityConfig.rate", "experiments.TargetSpec.rank",
+    "experiments.ThresholdConfig.betas",
 }  # fmt: skip
 
 
