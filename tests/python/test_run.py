@@ -75,7 +75,7 @@ def test_arrangements_from_plain_values() -> None:
         ({"link": {"hermite": {"x": 1}}}, "must have whole numbers as keys, got 'x'"),
         ({"link": {"hermite": {"3": "1"}}}, "links.hermite.3 must be"),
         ({"link": {"hermite": [3]}}, "links.hermite must be a table of degrees"),
-        ({"targets": "othonormal"}, r"kind must be one of .* \(did you mean 'orthonormal'"),
+        ({"targets": "othonormal"}, r"kind must be one of .*; did you mean 'orthonormal'"),
         ({"targets": {"kind": "equiangular", "betta": 1}}, "targets.betta is no part"),
         ({"targets": {"kind": "orthonormal", "k": 3}, "k": 4}, "k must be given once"),
         ({"targets": {"kind": "equiangular", "beta": "x"}}, "targets.beta must be"),
