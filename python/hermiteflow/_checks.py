@@ -142,17 +142,22 @@ def _as_float(value: numbers.Real) -> float:
 
 
 def integer(value: object, name: str, *, low: int | None = 1, high: int | None = None) -> int:
-    """Return an integer within bounds; integral floats such as 1e6 are welcome."""
+    """Return an integer within bounds; integral floats such as 1e6 are welcome.
+
+    What no 64 bits hold is told of only where it came.
+    """
+    scalar, number = _scalar(value), None
+    if isinstance(scalar, numbers.Integral):
+        number = int(scalar)
+    elif scalar is not None and _as_float(scalar).is_integer():
+        number = int(float(scalar))
+    large = number is not None and high is not None and number > high
     bounds = [f"at least {low}"] if low is not None else []
-    bounds += [f"at most {high}"] if high is not None else []
+    bounds += [f"at most {high}"] if high is not None and (high < LARGEST or large) else []
     wanted = f"{name} must be an integer{' of ' if bounds else ''}{' and '.join(bounds)}"
-    scalar = _scalar(value)
     if scalar is None:
         raise TypeError(f"{wanted}, got {describe(value)}")
-    if not isinstance(scalar, numbers.Integral) and not _as_float(scalar).is_integer():
-        raise ValueError(f"{wanted}, got {describe(value)}")
-    number = int(scalar) if isinstance(scalar, numbers.Integral) else int(float(scalar))
-    if (low is not None and number < low) or (high is not None and number > high):
+    if number is None or large or (low is not None and number < low):
         raise ValueError(f"{wanted}, got {describe(value)}")
     return number
 

@@ -343,7 +343,7 @@ def test_bad_input() -> None:
     call, link = hf.bifurcation_diagram, hf.hermite(3)
     with pytest.raises(TypeError, match="link must be a Link or an Interaction, got 'h3'"):
         call("h3", 5, [0.1, 0.2])  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"k must be an integer of at least 2 .*, got 1"):
+    with pytest.raises(ValueError, match="k must be an integer of at least 2, got 1"):
         call(link, 1, [0.1, 0.2])
     with pytest.raises(ValueError, match=r"betas must lie in .* got 1"):
         call(link, 5, [0.1, 1.0])
