@@ -36,6 +36,13 @@ def _exact(answer: object, wanted: object, W: Any) -> None:
     close(answer, wanted, rtol=1e-10 if given else LOOSE, atol=1e-10 if given else LOOSE)
 
 
+def _close(answer: object, wanted: object, W: Any, constrained: bool) -> None:
+    if constrained:
+        _exact(answer, wanted, W)
+    else:
+        close(answer, wanted, rtol=1e-8, atol=1e-8)
+
+
 # ------------------------------------------------------------------ the correlation loss
 
 
@@ -145,10 +152,7 @@ def check_squared(part: int, constrained: bool) -> Any:
             rows, V, _a(problem, len(rows), second_layer), problem.b, problem.student,
             problem.teacher, squared=True, constrained=constrained,
         )[part]  # fmt: skip
-        if constrained:
-            _exact(answer, wanted, W)
-        else:
-            close(answer, wanted, rtol=1e-8, atol=1e-8)
+        _close(answer, wanted, W, constrained)
 
     return check
 
@@ -232,10 +236,7 @@ def check_empirical(part: int, loss: str, constrained: bool) -> Any:
             problem.student, problem.teacher, squared=loss == "squared", constrained=constrained,
             sample=sample,
         )[part]  # fmt: skip
-        if constrained:
-            _exact(answer, wanted, W)
-        else:
-            close(answer, wanted, rtol=1e-8, atol=1e-8)
+        _close(answer, wanted, W, constrained)
 
     return check
 
