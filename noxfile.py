@@ -223,6 +223,8 @@ def sdist(session: nox.Session) -> None:
     with session.chdir(source):
         session.run("pytest", "-q", "tests/tree", *(f"tests/python/test_{n}.py" for n in files),
                     *session.posargs)  # fmt: skip
+    (ROOT / "dist").mkdir(exist_ok=True)
+    session.log(f"tested: {shutil.copy(archive, ROOT / 'dist')}")
 
 
 @nox.session
