@@ -1,8 +1,15 @@
 // Shared by the bindings: array views, and a flow described from Python.
 #pragma once
 
+#include <chrono>
+#include <exception>
 #include <optional>
+#include <thread>
 #include <vector>
+
+#if defined(__GLIBCXX__)
+#include <cxxabi.h>
+#endif
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -29,40 +36,64 @@ struct FlowSpec {
   std::vector<double> arc_short;
 };
 
-// Looks for signals and calls `progress(done)`; keeps the first exception and then says stop.
-class PythonPoll {
+// Python's lock, let go for a run; the thread that made this, and no other, takes it back. While
+// the interpreter ends, Python ends a thread that asks for the lock by pthread_exit, and that
+// cannot pass through a parallel region: such a thread waits for the end of the process here.
+class Released {
  public:
-  explicit PythonPoll(py::object progress) : progress_(std::move(progress)) {}
-  bool operator()(Index done);
-  void rethrow() {
-    if (error_) error_->restore(), error_.reset(), throw py::error_already_set();
+  Released() : state_(PyEval_SaveThread()) {}
+  Released(const Released&) = delete;
+  void let_go() { state_ = PyEval_SaveThread(); }
+  void take() {
+#if defined(__GLIBCXX__)
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (abi::__forced_unwind&) {
+      for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+    }
+#else
+    PyEval_RestoreThread(state_);
+#endif
   }
 
  private:
-  py::object progress_;
-  std::optional<py::error_already_set> error_;
+  PyThreadState* state_;
 };
 
-inline bool PythonPoll::operator()(Index done) {
-  const py::gil_scoped_acquire gil;
-  try {
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-    if (!progress_.is_none()) progress_(done);
-  } catch (py::error_already_set& error) {
-    if (!error_) error_.emplace(error);
+// Looks for signals and calls `progress(done)`; keeps the first exception and then says stop.
+class PythonPoll {
+ public:
+  PythonPoll(const py::object& progress, Released& lock) : progress_(progress), lock_(lock) {}
+  bool operator()(Index done) {
+    lock_.take();
+    try {
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      if (!progress_.is_none()) progress_(done);
+    } catch (...) {
+      if (!error) error = std::current_exception();
+    }
+    lock_.let_go();
+    return !error;
   }
-  return !error_;
-}
+  std::exception_ptr error;
 
-// work(poll) without the GIL; what a signal or `progress` raises comes out here.
+ private:
+  const py::object& progress_;
+  Released& lock_;
+};
+
+// work(poll) without the lock; what it, a signal or `progress` raises comes out here.
 template <class Work>
 void interruptible(const py::object& progress, const Work& work) {
-  PythonPoll poll(progress);
-  {
-    const py::gil_scoped_release released;
+  Released lock;
+  PythonPoll poll(progress, lock);
+  try {
     work(Poll(std::ref(poll)));
+  } catch (...) {
+    if (!poll.error) poll.error = std::current_exception();
   }
-  poll.rethrow();
+  lock.take();
+  if (poll.error) std::rethrow_exception(poll.error);
 }
 
 void bind_math(py::module_& module);

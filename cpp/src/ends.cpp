@@ -65,17 +65,22 @@ void name_ends(const Flow& flow, Index n, const double* overlaps, const Referenc
   const Landscape landscape(flow, outside.data());
   const Index k = flow.gram.k;
   const std::vector<double> average = average_point(flow.gram);
-  for_blocks(n, 64, thread_count(threads), watch, [&](Index begin, Index end, int) {
-    std::vector<double> point(static_cast<std::size_t>(k));
+  constexpr Index block = 64;
+  threads = threads_for(n, block, thread_count(threads));
+  // taken here, so that a failure is not in a parallel region; those of two threads lie apart
+  const Index room = (k + 15) / 8 * 8;
+  std::vector<double> points(static_cast<std::size_t>(threads * room));
+  for_blocks(n, block, threads, watch, [&](Index begin, Index end, int thread) {
+    double* const point = points.data() + thread * room;
     for (Index i = begin; i < end; ++i) {
-      std::copy_n(overlaps + i * k, k, point.data());
-      const Place place = landscape.locate(i, point.data());
+      std::copy_n(overlaps + i * k, k, point);
+      const Place place = landscape.locate(i, point);
       index[i] = -1;
       End what = End::other;
       double top = 0.0, second = 0.0;
       Index best = 0;
       for (Index j = 0; j < k; ++j) {
-        const double size = std::fabs(point[static_cast<std::size_t>(j)]);
+        const double size = std::fabs(point[j]);
         if (size > top) {
           second = top;
           top = size;
@@ -86,11 +91,11 @@ void name_ends(const Flow& flow, Index n, const double* overlaps, const Referenc
       }
       if (place.degenerate) {
         what = End::degenerate;
-      } else if (k > 1 && std::min(distance(point.data(), average.data(), 1.0, k),
-                                   distance(point.data(), average.data(), -1.0, k)) < place.same) {
+      } else if (k > 1 && std::min(distance(point, average.data(), 1.0, k),
+                                   distance(point, average.data(), -1.0, k)) < place.same) {
         what = End::average;
       } else if (top - second > place.same && references.reached[references.key[i]] &&
-                 from_reference(point.data(), references.points + references.key[i] * k, best,
+                 from_reference(point, references.points + references.key[i] * k, best,
                                 references.exchangeable, k) < place.same) {
         what = End::index;
         index[i] = best;

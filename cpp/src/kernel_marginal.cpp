@@ -289,7 +289,9 @@ struct Neurons {
     for (int l = 0; l < L; ++l) fetch(l);
     for (Index turn = 0; busy > 0; ++turn) {
       if ((turn & 255) == 0) {
-        if (may_poll && !control.poll(control.poll_context, *control.done)) *control.stop = 1;
+        if (may_poll &&
+            !control.poll(control.poll_context, __atomic_load_n(control.done, __ATOMIC_RELAXED)))
+          __atomic_store_n(control.stop, 1, __ATOMIC_RELAXED);
         if (__atomic_load_n(control.stop, __ATOMIC_RELAXED) != 0) return;
       }
       draw();

@@ -13,27 +13,29 @@ bool draw_overlaps(RandomKey key, Index first, Index n, Index k, const double* f
                    double d, double* out, int threads, const Poll& poll) {
   Watch watch(poll);
   const double freedom = d - static_cast<double>(rank);
-  return for_blocks(
-      n, rows_per_block, thread_count(threads), watch, [&](Index begin, Index end, int) {
-        std::vector<double> z(static_cast<std::size_t>(rank));
-        for (Index i = begin; i < end; ++i) {
-          Stream stream(key, static_cast<std::uint64_t>(first + i), StreamTag::overlaps);
-          stream.normals(z.data(), rank);
-          double norm2 = 0.0;
-          for (const double x : z) norm2 += x * x;
-          const double scale = 1.0 / std::sqrt(norm2 + stream.chi_squared(freedom));
-          double* row = out + i * k;
-          for (Index j = 0; j < k; ++j) {
-            double sum = 0.0;
-            if (factor == nullptr)
-              sum = z[static_cast<std::size_t>(j)];
-            else
-              for (Index l = 0; l < rank; ++l)
-                sum += factor[j * rank + l] * z[static_cast<std::size_t>(l)];
-            row[j] = sum * scale;
-          }
-        }
-      });
+  threads = threads_for(n, rows_per_block, thread_count(threads));
+  // taken here, so that a failure is not in a parallel region; those of two threads lie apart
+  const Index room = (rank + 15) / 8 * 8;
+  std::vector<double> normals(static_cast<std::size_t>(threads * room));
+  return for_blocks(n, rows_per_block, threads, watch, [&](Index begin, Index end, int thread) {
+    double* const z = normals.data() + thread * room;
+    for (Index i = begin; i < end; ++i) {
+      Stream stream(key, static_cast<std::uint64_t>(first + i), StreamTag::overlaps);
+      stream.normals(z, rank);
+      double norm2 = 0.0;
+      for (Index l = 0; l < rank; ++l) norm2 += z[l] * z[l];
+      const double scale = 1.0 / std::sqrt(norm2 + stream.chi_squared(freedom));
+      double* row = out + i * k;
+      for (Index j = 0; j < k; ++j) {
+        double sum = 0.0;
+        if (factor == nullptr)
+          sum = z[j];
+        else
+          for (Index l = 0; l < rank; ++l) sum += factor[j * rank + l] * z[l];
+        row[j] = sum * scale;
+      }
+    }
+  });
 }
 
 bool draw_weights(RandomKey key, Index n, Index d, double* out, int threads, const Poll& poll) {

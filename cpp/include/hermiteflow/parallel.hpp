@@ -1,5 +1,6 @@
 // Every OpenMP pragma of the package, the number of threads, and how a run is watched and stopped.
-// Results are stored by block, so the order in which threads take blocks cannot matter.
+// Results are stored by block, so the order in which threads take blocks cannot matter, nor can it
+// that fewer threads come than were asked for.
 #pragma once
 
 #include <atomic>
@@ -54,20 +55,32 @@ inline int most_threads() { return 1; }
 inline int thread_count(int) { return 1; }
 #endif
 
+// No more threads than there are blocks of [0, n).
+inline int threads_for(Index n, Index block, int threads) {
+  const Index blocks = (n + block - 1) / block;
+  return blocks < threads ? static_cast<int>(blocks > 0 ? blocks : 1) : threads;
+}
+
+// How many of `threads` the system will start now: OpenMP ends the process where one cannot be.
+// Throws std::bad_alloc where not even the calling thread has what it needs.
+int startable_threads(int threads);
+
 // Make forked children usable after an OpenMP region of the parent.
 void install_fork_handler();
 
-// work(thread) once on each of `threads` threads; thread 0 is the calling one. No exception may
-// leave a parallel region: the first one is kept, give_up() may tell the other threads to end, and
-// it is thrown when all have.
+// work(thread) once on each of at most `threads` threads; thread 0 is the calling one. No exception
+// may leave a parallel region: the first one is kept, give_up() may tell the other threads to end,
+// and it is thrown when all have.
 template <class Work, class GiveUp>
 void on_each_thread([[maybe_unused]] int threads, const Work& work,
                     [[maybe_unused]] const GiveUp& give_up) {
 #if defined(_OPENMP)
   std::exception_ptr first;
+  threads = startable_threads(threads);
 #pragma omp parallel num_threads(threads) default(shared)
   {
     try {
+      static_cast<void>(std::current_exception());  // takes what throwing needs, while it is there
       work(omp_get_thread_num());
     } catch (...) {
 #pragma omp critical(hermiteflow_exception)
@@ -97,7 +110,7 @@ template <class Work>
 bool for_blocks(Index n, Index block, int threads, Watch& watch, const Work& work) {
   std::atomic<Index> ticket{0};
   const Index blocks = (n + block - 1) / block;
-  if (blocks < threads) threads = static_cast<int>(blocks > 0 ? blocks : 1);
+  threads = threads_for(n, block, threads);
   const auto share = [&](int thread) {
     for (Index b; (b = ticket.fetch_add(1, std::memory_order_relaxed)) < blocks;) {
       if (thread == 0 ? watch.look(b * block) : watch.stopped()) return;
