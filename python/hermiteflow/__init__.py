@@ -2,7 +2,14 @@
 
 import importlib as _importlib
 import os as _os
+import sys as _sys
 import typing as _typing
+
+if _sys.version_info < (3, 12):  # newer ones refuse by themselves; this one would wait for ever
+    import _xxsubinterpreters as _interpreters  # type: ignore[import-not-found]
+
+    if _interpreters.get_current() != _interpreters.get_main():
+        raise ImportError("hermiteflow must be imported in the main interpreter, not in another")
 
 from . import _core, exact
 from ._core import build_info

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import struct
 import time
+import tokenize
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,17 +193,18 @@ def restore(state: State, file: Path, digest: str, saves: Whole) -> None:
         where it is.
     """
     try:
-        with file.open("rb") as raw, np.load(raw, allow_pickle=False) as data:
-            about = json.loads(str(data["about"]))
+        with file.open("rb") as raw, zipfile.ZipFile(raw) as held:
+            size = file.stat().st_size
+            about = json.loads(str(_member(held, "about", size)))
             if about["format"] != _FORMAT:
                 raise ValueError(f"its format is {about['format']!r}")
-            found = {name: data[name] for name in State.ARRAYS}
-            kept = data["saves"]
+            found = {name: _member(held, name, size) for name in State.ARRAYS}
+            kept = _member(held, "saves", size)
         written = about["digest"]
         numbers = {name: int(about[name]) for name in State.NUMBERS}
-    except (  # a changed byte may name a zip method that Python lacks: NotImplementedError
-        OSError, KeyError, ValueError, TypeError, EOFError, NotImplementedError,
-        zipfile.BadZipFile, zlib.error,
+    except (  # changed bytes may ask for a password, or be read as Python's syntax for a dtype
+        OSError, LookupError, ValueError, TypeError, EOFError, OverflowError, RuntimeError,
+        SyntaxError, zipfile.BadZipFile, struct.error, tokenize.TokenError,
     ) as error:  # fmt: skip
         raise ValueError(
             f"checkpoint must be a file that online_sgd wrote, or none, got {str(file)!r}: {error}"
@@ -241,6 +244,25 @@ def restore(state: State, file: Path, digest: str, saves: Whole) -> None:
         getattr(state, name)[: len(values)] = values
     for name, number in numbers.items():
         setattr(state, name, number)
+
+
+def _member(held: zipfile.ZipFile, name: str, size: int) -> NDArray[Any]:
+    """Read an array of a checkpoint, of which `size` bytes are there.
+
+    Nothing is unpacked, and no more is allocated: a few bytes could claim any shape.
+    """
+    about = held.getinfo(f"{name}.npy")
+    if about.compress_type != zipfile.ZIP_STORED or about.file_size > size:
+        raise ValueError(f"{name} is packed, or larger than the file")
+    with held.open(about) as data:
+        reader = {(1, 0): np.lib.format.read_array_header_1_0}[np.lib.format.read_magic(data)]
+        shape, _, dtype = reader(data)
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize != about.file_size - data.tell():
+            raise ValueError(
+                f"{name} has shape {shape} and type {dtype} in {about.file_size} bytes"
+            )
+        data.seek(0)
+        return np.lib.format.read_array(data, allow_pickle=False)
 
 
 def _listed(steps: Whole) -> str:

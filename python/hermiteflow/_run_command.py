@@ -59,6 +59,8 @@ _FORMATS = (".pdf", ".png", ".svg")
 #: Keys of a TOML file that are no fields.
 _SETTINGS = ("seed", "threads", "out", "figure", "executor", "store", "resume")
 _KEYS = ("experiment", *_SETTINGS)
+#: What a TOML file may ask for.
+_EXECUTORS = ("serial", "threads", "processes")
 
 
 def _experiments() -> dict[str, tuple[type, Callable[..., Any]]]:
@@ -201,7 +203,7 @@ def _read(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # numbers too long, lists too deep
         raise UsageError(f"{path} must be a TOML file: {error}") from error
 
 
@@ -213,7 +215,13 @@ def _experiment(table: Mapping[str, Any], known: Mapping[str, Any]) -> str:
 
 
 def _setting(key: str, value: Any) -> Any:
+    """Return a setting of a TOML file, which may come from anyone: it reaches no other place."""
     if key == "executor":
+        if value not in _EXECUTORS:
+            raise UsageError(
+                f"executor must be {', '.join(_EXECUTORS)} in a file, got {value!r}; a dask "
+                "scheduler, which can run any code here, must be given with --executor"
+            )
         return value
     if key == "resume":
         if not isinstance(value, bool):
@@ -222,11 +230,24 @@ def _setting(key: str, value: Any) -> Any:
     if key in ("out", "figure", "store"):
         if not isinstance(value, str):
             raise UsageError(f"{key} must be the name of a file, got {value!r}")
-        return Path(value)
+        return _below(key, value)
     try:
         return (natural if key == "seed" else at_least(1))(str(value))
     except argparse.ArgumentTypeError as error:
         raise UsageError(f"{key} {error}") from error
+
+
+def _below(key: str, name: str) -> Path:
+    try:
+        inside = Path(name).resolve().is_relative_to(Path.cwd().resolve())
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL, a loop of links
+        raise UsageError(f"{key} must be the name of a file, got {name!r}: {error}") from error
+    if not inside:
+        raise UsageError(
+            f"{key} must lie below the working folder in a file, got {name!r}; --{key} may name "
+            "any place"
+        )
+    return Path(name)
 
 
 def _measure(

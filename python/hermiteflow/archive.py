@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -106,7 +107,9 @@ def _load(path: str | os.PathLike[str]) -> AnySolution:
     if start != _SIGNATURE:
         raise _refusal(given, f"a file that is not netCDF-4: it starts with {start!r}")
     try:
-        h5py.File(given, "r").close()  # says what is wrong; h5netcdf would also write to stderr
+        # says what is wrong before h5netcdf does, which would also write to stderr
+        with h5py.File(given, "r") as file:
+            _check_contents(file, given.stat().st_size)
         # nothing is decoded: units of time stay words, NaN stays NaN
         with xr.open_dataset(given.resolve(), engine="h5netcdf", decode_cf=False) as ds:
             found = ds.attrs.get("hermiteflow_format"), ds.attrs.get("format_version")
@@ -127,6 +130,28 @@ def _load(path: str | os.PathLike[str]) -> AnySolution:
     if found[0] != FORMAT:
         raise _refusal(given, "a netCDF file of another kind")
     raise _refusal(given, f"format {found[1]}, written by {source}")
+
+
+def _check_contents(file: Any, size: int) -> None:
+    """Refuse what `save` never writes: data elsewhere, and more numbers than the file has bytes.
+
+    A file of a few bytes can claim any shape, and can name other files as the place of its data.
+    """
+    import h5py
+
+    total = 0
+    for name in file:
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{name!r} is a link to another place")
+        found = file[name]
+        if isinstance(found, h5py.Group):
+            raise ValueError(f"{name!r} is a group")
+        if isinstance(found, h5py.Dataset):
+            if found.external is not None or found.is_virtual:
+                raise ValueError(f"the data of {name!r} lie in another file")
+            total += math.prod(found.shape or (0,)) * found.dtype.itemsize
+    if total > size:
+        raise ValueError(f"{total} bytes of data in a file of {size} bytes")
 
 
 def _checksum(ds: xr.Dataset) -> str:

@@ -91,8 +91,9 @@ def test_bad_tables_name_the_field(table: dict[str, Any], words: str) -> None:
 
 
 def test_options_and_file_are_the_same_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # a file writes below the working folder only
     first, second, figure = tmp_path / "a.nc", tmp_path / "b.nc", tmp_path / "c.svg"
     argv = ["run", "coverage", *SMALL, "--seed", "3", "--out", str(first), "--figure", str(figure)]
     status, out, err = exits(argv, capsys)

@@ -41,6 +41,22 @@ def is_part(name: str) -> bool:
     return name.startswith(".") and name.endswith(PART)
 
 
+def links(folder: Path) -> list[str]:
+    """Return the symbolic links in a folder and the folders in it.
+
+    Through one that came with a folder, files would be written outside of it.
+    """
+    found = []
+    with contextlib.suppress(PermissionError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                found.append(entry.name)
+            elif entry.is_dir():
+                with contextlib.suppress(PermissionError), os.scandir(entry.path) as inner:
+                    found += [f"{entry.name}/{file.name}" for file in inner if file.is_symlink()]
+    return found
+
+
 def remove_parts(folder: Path) -> None:
     """Remove what a killed process left half-written."""
     for path in list(folder.iterdir()):

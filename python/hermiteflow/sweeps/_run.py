@@ -167,8 +167,9 @@ class _Run:
         """Take what the store holds."""
         if self.store is None or self.store.form is None:
             return
-        self.results.adopt(self.store.form, "the points in the store")
         for index, cells in self.store.finished():
+            if self.results.form is None:  # not before: a form alone may claim any shape
+                self.results.adopt(self.store.form, "the points in the store")
             self.results.put(index, cells)
             self.done.add(index)
         if len(self.done) == self.grid.size:
@@ -178,7 +179,8 @@ class _Run:
             raise PermissionError(errno.EACCES, what)
         with self._writing():
             self.store.reopen()
-            self.store.adopt(self.store.form)
+            if self.done:
+                self.store.adopt(self.store.form)
 
     def compute(self, runner: Executor, report: Callable[[int], object]) -> None:
         """Compute what is missing."""

@@ -115,7 +115,7 @@ class Store:
 
     def adopt(self, form: tuple[Variable, ...]) -> None:
         """Write the form of the results, and the folders that they go to."""
-        if self.form is None:
+        if self.form != form:
             self.form = form
             self._write_manifest()
         for name, metadata in self._arrays().items():
@@ -210,6 +210,11 @@ class Store:
             return None
         if not self.path.is_dir():
             raise ValueError(f"store must be a folder, got the file {shown}; {_NOTHING}")
+        links = _files.links(self.path)
+        if links:
+            raise ValueError(
+                f"store must hold no symbolic links, got {shown} with {min(links)!r}; {_NOTHING}"
+            )
         try:
             data = (self.path / _MANIFEST).read_bytes()
         except FileNotFoundError:

@@ -122,8 +122,10 @@ def decode(chunk: bytes, dtype: str, shape: Sequence[int]) -> NDArray[Any]:
 
 
 def _texts(raw: bytes) -> list[str]:
-    items, at = [], _CHECKSUM
-    for _ in range(int.from_bytes(raw[:4], "little")):
+    items, at, count = [], 4, int.from_bytes(raw[:4], "little")
+    if 4 * count > len(raw):
+        raise ValueError(f"it claims {count} strings in {len(raw)} bytes")
+    for _ in range(count):
         size = int.from_bytes(raw[at : at + 4], "little")
         items.append(raw[at + 4 : at + 4 + size].decode())
         at += 4 + size
