@@ -1,6 +1,7 @@
 """The one entry for developers: `nox -l` lists the sessions, `nox -s tests` runs one."""
 
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -260,6 +261,94 @@ def kills(session: nox.Session) -> None:
     session.install(".[test]")
     env = {"HERMITEFLOW_KILLS": session.posargs[0] if session.posargs else "100"}
     session.run("pytest", "-rA", "tests/python/test_sweep_kills.py", env=env)
+
+
+@nox.session
+def interrupts(session: nox.Session) -> None:
+    """Ctrl-C at 100 random moments of every kind of run, or at as many as given."""
+    session.install(".[test]")
+    env = {"HERMITEFLOW_INTERRUPTS": session.posargs[0] if session.posargs else "100"}
+    session.run("pytest", "-rA", "tests/python/test_interrupts.py", env=env)
+
+
+@nox.session
+def memory(session: nox.Session) -> None:
+    """Every kind of run under 100 limits of memory, or as many as given."""
+    session.install(".[test]")
+    env = {"HERMITEFLOW_LIMITS": session.posargs[0] if session.posargs else "100"}
+    session.run("pytest", "-rA", "tests/python/test_memory_limits.py", env=env)
+
+
+@nox.session
+def files(session: nox.Session) -> None:
+    """2500 files with changed bytes, or as many as given, and files that were crafted."""
+    session.install(".[test]")
+    env = {"HERMITEFLOW_FILES": session.posargs[0] if session.posargs else "2500"}
+    session.run("pytest", "-rA", "tests/python/test_untrusted_files.py", env=env)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Mixed calls for 60 minutes, or as many as given: memory, files and threads must not grow."""
+    session.install(".[test]")
+    session.run("python", "tests/python/soak.py", *(session.posargs or ["60"]))
+
+
+def native(session: nox.Session, driver: str, sanitize: str) -> Path:
+    """Build a driver in tests/native with clang and libomp, and its twin with a planted fault."""
+    compiler = next((c for c in ("clang++-14", "clang++") if shutil.which(c)), None)
+    if compiler is None:
+        session.error("needs clang (apt: clang-14 libomp-14-dev libclang-rt-14-dev llvm-14)")
+    session.install("cmake", "ninja", "cmeel-eigen>=3.4,<4")
+    query = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    prefix = str(session.run("python", "-c", query, silent=True)).strip()
+    build = Path(session.create_tmp()) / driver
+    session.run(
+        "cmake", "-S", "tests/native", "-B", str(build), "-G", "Ninja",
+        f"-DCMAKE_CXX_COMPILER={compiler}", f"-DCMAKE_PREFIX_PATH={prefix}",
+        f"-DHF_SANITIZE={sanitize}", f"-DHF_DRIVER={driver}",
+    )  # fmt: skip
+    session.run("cmake", "--build", str(build))
+    return build
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """The core under libFuzzer, ASan and UBSan for 10 minutes, or as many as given; needs clang."""
+    build = native(session, "fuzz_core", "fuzzer,address,undefined")
+    corpus, seconds = build / "corpus", round(60 * float((session.posargs or ["10"])[0]))
+    corpus.mkdir(exist_ok=True)
+    chance = random.Random(0)
+    for i in range(56):
+        (corpus / f"seed{i}").write_bytes(bytes([i]) + chance.randbytes(700))
+    options = ["-len_control=0", "-max_len=1024", "-timeout=120", "-print_final_stats=1"]
+    found = subprocess.run([build / "fuzz_core_planted", *options, corpus, "-max_total_time=600"],
+                           capture_output=True, text=True, check=False)  # fmt: skip
+    if "heap-buffer-overflow" not in found.stderr:
+        session.error("the planted overflow was not found")
+    session.run(str(build / "fuzz_core"), *options, str(corpus), f"-max_total_time={seconds}",
+                external=True)  # fmt: skip
+    session.log(f"{len(list(corpus.iterdir()))} files in the corpus")
+
+
+@nox.session
+def races(session: nox.Session) -> None:
+    """Every entry of the core on 4 threads under ThreadSanitizer, 40 rounds or as many as given.
+
+    Needs clang with libomp, and its archer, without which OpenMP's barriers are not known: gcc's
+    libgomp gives false reports only.
+    """
+    build = native(session, "race_core", "thread")
+    archer = next(Path("/usr/lib").glob("llvm-*/lib/libarcher.so"), None)
+    if archer is None:
+        session.error("needs libarcher.so (apt: libomp-14-dev)")
+    env = {
+        "OMP_TOOL_LIBRARIES": str(archer),
+        "TSAN_OPTIONS": "ignore_noninstrumented_modules=1 exitcode=66",
+    }
+    session.run(str(build / "race_core_planted"), "1", env=env, external=True, success_codes=[66])
+    rounds = (session.posargs or ["40"])[0]
+    session.run(str(build / "race_core"), rounds, env=env, external=True)
 
 
 @nox.session

@@ -1,0 +1,151 @@
+"""Mixed calls for a long time in one process, while memory, open files and threads are sampled.
+
+`soak.py MINUTES [SEED [FAULT]]`: fails where, after a warm-up of a fifth of the time, one of them
+grows: where the 99 % interval of its slope, from the means of 20 stretches of time, lies above 0,
+and the growth over the whole time is more than noise would be. FAULT plants one: "memory",
+"file" or "thread".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import long_calls
+import numpy as np
+from untrusted_files import mutant
+
+import hermiteflow as hf
+
+NAMES = [name for name in long_calls.CALLS if name != "sweep processes"]
+#: What may come and go: bytes, files, threads.
+NOISE = {"memory": 8e6, "files": 2.0, "threads": 2.0}
+STRETCHES = 20
+FLOW = long_calls.FLOW
+
+
+def errors() -> None:
+    for bad in (np.full((3, 8), np.nan), np.zeros((3, 7)), "text"):
+        with contextlib.suppress(ValueError, TypeError):
+            hf.solve(FLOW, overlaps=bad)
+
+
+def landscape() -> None:
+    hf.fixed_points(hf.CorrelationFlow(hf.Orthonormal(k=3), hf.hermite(4)))
+
+
+def saved(folder: Path, chance: random.Random) -> None:
+    sol = hf.solve(FLOW, overlaps=long_calls.M0[:20], save_at=[0.0, 1.0], t_end=2.0)
+    path = sol.save(folder / "a.nc")
+    assert hf.load(path) == sol
+    mutant(path, chance)
+    with contextlib.suppress(ValueError):
+        hf.load(path)
+
+
+def interrupted(name: str, chance: random.Random) -> None:
+    timer = threading.Timer(chance.uniform(0.0, 0.2), os.kill, (os.getpid(), signal.SIGINT))
+    try:
+        timer.start()
+        while True:
+            long_calls.CALLS[name].long()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        timer.join()
+
+
+class Sampler:
+    """The state of the process after each call."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[float, float, float, float]] = []
+
+    def look(self) -> None:
+        size = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        counts = (len(list(Path(f"/proc/self/{what}").iterdir())) for what in ("fd", "task"))
+        self.rows.append((time.monotonic(), float(size), *map(float, counts)))
+
+    def growth(self) -> dict[str, tuple[float, float, float]]:
+        """Return the slope an hour with its interval, of each; the warm-up left out."""
+        rows = np.array(self.rows)
+        t = rows[:, 0] - rows[0, 0]
+        rows, t = rows[t > 0.2 * t[-1]], t[t > 0.2 * t[-1]] / 3600.0
+        edges = np.linspace(t[0], t[-1] * (1 + 1e-9), STRETCHES + 1)
+        where = np.clip(np.searchsorted(edges, t, side="right") - 1, 0, STRETCHES - 1)
+        used = np.unique(where)
+        x = np.array([t[where == i].mean() for i in used])
+        found = {}
+        for column, name in enumerate(NOISE, start=1):
+            y = np.array([rows[where == i, column].mean() for i in used])
+            slope, at_zero = np.polyfit(x, y, 1)
+            rest = y - slope * x - at_zero
+            error = np.sqrt(rest @ rest / (used.size - 2) / ((x - x.mean()) @ (x - x.mean())))
+            found[name] = (float(slope), float(slope - 2.9 * error), float(slope + 2.9 * error))
+        return found
+
+
+def call(kind: str, folder: Path, chance: random.Random, expected: dict[str, str]) -> None:
+    if kind == "errors":
+        errors()
+    elif kind == "landscape":
+        landscape()
+    elif kind == "saved":
+        saved(folder, chance)
+    elif kind.startswith("interrupted "):
+        interrupted(kind.removeprefix("interrupted "), chance)
+    elif long_calls.short(kind) != expected[kind]:
+        raise AssertionError(f"other bits of {kind}")
+
+
+def plant(fault: str, kept: list[Any]) -> None:
+    if fault == "memory":
+        kept.append(np.ones(1 << 18))
+    elif fault == "file":
+        kept.append(Path(os.devnull).open())  # noqa: SIM115
+    elif fault == "thread" and len(kept) < 200:
+        kept.append(threading.Thread(target=time.sleep, args=(10**6,), daemon=True))
+        kept[-1].start()
+
+
+def main(minutes: float, seed: int = 0, fault: str = "") -> int:
+    warnings.simplefilter("ignore")
+    chance, sampler, kept = random.Random(seed), Sampler(), []
+    expected = {name: long_calls.short(name) for name in NAMES}
+    kinds = [*NAMES, "errors", "landscape", "saved", *(f"interrupted {name}" for name in NAMES)]
+    counts: Counter[str] = Counter()
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        while time.monotonic() < begin + 60.0 * minutes:
+            kind = chance.choice(kinds)
+            call(kind, Path(folder), chance, expected)
+            counts[kind.split()[0]] += 1
+            plant(fault, kept)
+            gc.collect()
+            sampler.look()
+    hours = (time.monotonic() - begin) / 3600.0
+    bad = False
+    for name, (slope, low, high) in sampler.growth().items():
+        grows = low > 0.0 and slope * hours > NOISE[name]
+        bad = bad or grows
+        print(f"{name}: {slope:.4g} an hour, 99 % [{low:.4g}, {high:.4g}]{' GROWS' * grows}")
+    last = sampler.rows[-1]
+    print(f"at the end {last[1] / 2**20:.0f} MiB, {last[2]:.0f} files, {last[3]:.0f} threads")
+    print(f"{sum(counts.values())} calls in {60 * hours:.1f} min, seed {seed}: {dict(counts)}")
+    return int(bad)
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    sys.exit(main(float(given[0]), int(given[1]) if len(given) > 1 else 0, *given[2:3]))
