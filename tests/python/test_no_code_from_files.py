@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
 
 import hermiteflow as hf
+from hermiteflow import _markup, report
 
 FORBIDDEN = {
     "eval", "exec", "compile", "__import__", "popen", "yaml", "marshal", "shelve",
@@ -67,3 +69,12 @@ def test_no_source_runs_code_from_files() -> None:
 def test_a_source_that_runs_code_is_seen(planted: str) -> None:
     assert executing(planted, "archive.py")
     assert not executing("import re\nre.compile('x')\nnp.load(p, allow_pickle=False)", "archive.py")
+
+
+def test_names_reach_the_report_as_text() -> None:
+    """A label from a Dataset ends no script element, and is no element of its own."""
+    name = "</script><script>alert('x')</script><img src=x onerror=alert(1)>"
+    assert "<" not in report._json({"title": name})
+    assert json.loads(report._json({"title": name})) == {"title": name}
+    assert "<" not in _markup.to_html(name)
+    assert "<" in json.dumps({"title": name})  # the twin
