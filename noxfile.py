@@ -321,7 +321,8 @@ def fuzz(session: nox.Session) -> None:
     chance = random.Random(0)
     for i in range(56):
         (corpus / f"seed{i}").write_bytes(bytes([i]) + chance.randbytes(700))
-    options = ["-len_control=0", "-max_len=1024", "-timeout=120", "-print_final_stats=1"]
+    options = ["-len_control=0", "-max_len=1024", "-timeout=120", "-print_final_stats=1",
+               f"-artifact_prefix={build}/"]  # fmt: skip
     found = subprocess.run([build / "fuzz_core_planted", *options, corpus, "-max_total_time=600"],
                            capture_output=True, text=True, check=False)  # fmt: skip
     if "heap-buffer-overflow" not in found.stderr:
