@@ -70,21 +70,27 @@ class Sampler:
     """The state of the process after each call."""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[float, float, float, float]] = []
+        self.held = np.ones((1 << 19, 4))  # at once: a list would be a growth of its own
+        self.count = 0
+
+    @property
+    def rows(self) -> np.ndarray[Any, Any]:
+        return self.held[: self.count]
 
     def look(self) -> None:
         size = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         counts = (len(list(Path(f"/proc/self/{what}").iterdir())) for what in ("fd", "task"))
-        self.rows.append((time.monotonic(), float(size), *map(float, counts)))
+        self.held[self.count] = (time.monotonic(), size, *counts)
+        self.count += 1
 
     def least(self) -> list[float]:
         """Return the least memory of each stretch of the whole time."""
-        parts = np.array_split(np.array(self.rows)[:, 1], STRETCHES)
+        parts = np.array_split(self.rows[:, 1], STRETCHES)
         return [float(part.min()) for part in parts if part.size]
 
     def growth(self) -> dict[str, tuple[float, float, float]]:
         """Return the slope an hour with its interval, of each; the warm-up left out."""
-        rows = np.array(self.rows)
+        rows = self.rows
         t = rows[:, 0] - rows[0, 0]
         rows, t = rows[t > 0.2 * t[-1]], t[t > 0.2 * t[-1]] / 3600.0
         edges = np.linspace(t[0], t[-1] * (1 + 1e-9), STRETCHES + 1)
