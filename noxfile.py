@@ -1,7 +1,6 @@
 """The one entry for developers: `nox -l` lists the sessions, `nox -s tests` runs one."""
 
 import os
-import random
 import re
 import shutil
 import subprocess
@@ -316,20 +315,7 @@ def native(session: nox.Session, driver: str, sanitize: str) -> Path:
 def fuzz(session: nox.Session) -> None:
     """The core under libFuzzer, ASan and UBSan for 10 minutes, or as many as given; needs clang."""
     build = native(session, "fuzz_core", "fuzzer,address,undefined")
-    corpus, seconds = build / "corpus", round(60 * float((session.posargs or ["10"])[0]))
-    corpus.mkdir(exist_ok=True)
-    chance = random.Random(0)
-    for i in range(56):
-        (corpus / f"seed{i}").write_bytes(bytes([i]) + chance.randbytes(700))
-    options = ["-len_control=0", "-max_len=1024", "-timeout=120", "-print_final_stats=1",
-               f"-artifact_prefix={build}/"]  # fmt: skip
-    found = subprocess.run([build / "fuzz_core_planted", *options, corpus, "-max_total_time=600"],
-                           capture_output=True, text=True, check=False)  # fmt: skip
-    if "heap-buffer-overflow" not in found.stderr:
-        session.error("the planted overflow was not found")
-    session.run(str(build / "fuzz_core"), *options, str(corpus), f"-max_total_time={seconds}",
-                external=True)  # fmt: skip
-    session.log(f"{len(list(corpus.iterdir()))} files in the corpus")
+    session.run("python", "tests/native/fuzz.py", str(build), *(session.posargs or ["10"]))
 
 
 @nox.session

@@ -29,6 +29,8 @@ __all__ = ["load", "save"]
 
 AnySolution = Solution | SquaredSolution | OnlineSolution
 
+#: How netCDF-4 marks a dimension without a coordinate.
+_BARE_DIMENSION = b"This is a netCDF dimension but not a netCDF variable."
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _NEEDED = ("xarray", "h5netcdf", "h5py")
 
@@ -149,7 +151,9 @@ def _check_contents(file: Any, size: int) -> None:
         if isinstance(found, h5py.Dataset):
             if found.external is not None or found.is_virtual:
                 raise ValueError(f"the data of {name!r} lie in another file")
-            total += math.prod(found.shape or (0,)) * found.dtype.itemsize
+            mark = found.attrs.get("NAME")
+            if not (isinstance(mark, bytes) and mark.startswith(_BARE_DIMENSION)):
+                total += math.prod(found.shape) * found.dtype.itemsize
     if total > size:
         raise ValueError(f"{total} bytes of data in a file of {size} bytes")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -52,7 +53,7 @@ def test_the_instruction_set_in_use_is_told() -> None:
     code = "from hermiteflow.cli import main; raise SystemExit(main(['info', '--json']))"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={"HERMITEFLOW_ISA": "generic"},
+        env={"HERMITEFLOW_ISA": "generic", "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
         check=True,

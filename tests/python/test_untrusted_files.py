@@ -120,6 +120,12 @@ def huge(file: Any) -> None:
     retype(file, "steps", lambda: file.create_dataset("steps", (10**12,), "i8", chunks=(1000,)))
 
 
+def marked(file: Any) -> None:
+    """Name an array as a dimension of netCDF is named, but for the full stop."""
+    huge(file)
+    file["steps"].attrs["NAME"] = np.bytes_("This is a netCDF dimension but not a netCDF variable")
+
+
 def packed(file: Any) -> None:
     zeros = np.zeros(4_000_000)
     retype(file, "steps", lambda: file.create_dataset("steps", data=zeros, compression="gzip"))
@@ -155,6 +161,7 @@ def described(change: dict[str, Any]) -> Callable[[Any], None]:
 
 SOLUTIONS: dict[str, tuple[Callable[[Any], None], str]] = {
     "huge shape": (huge, "bytes of data in a file of"),
+    "almost a dimension": (marked, "bytes of data in a file of"),
     "packed zeros": (packed, "bytes of data in a file of"),
     "data in another file": (external, "the data of 'steps' lie in another file"),
     "virtual data": (virtual, "the data of 'steps' lie in another file"),
