@@ -290,7 +290,8 @@ def files(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Mixed calls for 60 minutes, or as many as given: memory, files and threads must not grow."""
     session.install(".[test]")
-    session.run("python", "tests/python/soak.py", *(session.posargs or ["60"]))
+    minutes = session.posargs or ["60"]
+    session.run("python", "tests/python/soak.py", *minutes, env={"PYTHONMALLOC": "malloc"})
 
 
 def native(session: nox.Session, driver: str, sanitize: str) -> Path:

@@ -3,12 +3,15 @@
 `soak.py MINUTES [SEED [FAULT]]`: fails where, after a warm-up of a fifth of the time, one of them
 grows: where the 99 % interval of its slope, from the least of each of 20 stretches of time, lies
 above 0, and the growth over the whole time is more than noise would be. The least, as the heap may
-keep tens of MB for a while. FAULT plants a growth: "memory", "file" or "thread".
+keep tens of MB for a while. "blocks" are the bytes that the C library has handed out and not got
+back, which the heap's holes do not blur; with PYTHONMALLOC=malloc Python's own are among them.
+FAULT plants a growth: "block", "memory", "file" or "thread".
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import os
 import random
@@ -30,7 +33,7 @@ import hermiteflow as hf
 
 NAMES = [name for name in long_calls.CALLS if name != "sweep processes"]
 #: What may come and go: bytes, files, threads.
-NOISE = {"memory": 8e6, "files": 2.0, "threads": 2.0}
+NOISE = {"blocks": 1e6, "memory": 8e6, "files": 2.0, "threads": 2.0}
 STRETCHES = 20
 FLOW = long_calls.FLOW
 
@@ -66,11 +69,26 @@ def interrupted(name: str, chance: random.Random) -> None:
         timer.join()
 
 
+class MallInfo(ctypes.Structure):
+    """What glibc tells of its heaps, since 2.33."""
+
+    NAMES = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks",
+             "fordblks", "keepcost")  # fmt: skip
+    _fields_ = [(name, ctypes.c_size_t) for name in NAMES]
+
+
+def blocks() -> int:
+    told = ctypes.CDLL(None).mallinfo2
+    told.restype = MallInfo
+    found = told()
+    return int(found.uordblks + found.hblkhd)
+
+
 class Sampler:
     """The state of the process after each call."""
 
     def __init__(self) -> None:
-        self.held = np.ones((1 << 19, 4))  # at once: a list would be a growth of its own
+        self.held = np.ones((1 << 19, 5))  # at once: a list would be a growth of its own
         self.count = 0
 
     @property
@@ -80,12 +98,12 @@ class Sampler:
     def look(self) -> None:
         size = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         counts = (len(list(Path(f"/proc/self/{what}").iterdir())) for what in ("fd", "task"))
-        self.held[self.count] = (time.monotonic(), size, *counts)
+        self.held[self.count] = (time.monotonic(), blocks(), size, *counts)
         self.count += 1
 
-    def least(self) -> list[float]:
-        """Return the least memory of each stretch of the whole time."""
-        parts = np.array_split(self.rows[:, 1], STRETCHES)
+    def least(self, column: int) -> list[float]:
+        """Return the least of each stretch of the whole time."""
+        parts = np.array_split(self.rows[:, column], STRETCHES)
         return [float(part.min()) for part in parts if part.size]
 
     def growth(self) -> dict[str, tuple[float, float, float]]:
@@ -121,7 +139,9 @@ def call(kind: str, folder: Path, chance: random.Random, expected: dict[str, str
 
 
 def plant(fault: str, kept: list[Any]) -> None:
-    if fault == "memory":
+    if fault == "block":
+        kept.append(np.ones(1 << 7))
+    elif fault == "memory":
         kept.append(np.ones(1 << 18))
     elif fault == "file":
         kept.append(Path(os.devnull).open())  # noqa: SIM115
@@ -152,9 +172,10 @@ def main(minutes: float, seed: int = 0, fault: str = "") -> int:
         bad = bad or grows
         print(f"{name}: {slope:.4g} an hour, 99 % [{low:.4g}, {high:.4g}]{' GROWS' * grows}")
     last = sampler.rows[-1]
-    least = sampler.least()
-    print("least memory of each stretch, MiB:", *(f"{x / 2**20:.1f}" for x in least))
-    print(f"at the end {last[1] / 2**20:.0f} MiB, {last[2]:.0f} files, {last[3]:.0f} threads")
+    for column, name in ((1, "blocks"), (2, "memory")):
+        least = (f"{x / 2**20:.2f}" for x in sampler.least(column))
+        print(f"least {name} of each stretch, MiB:", *least)
+    print(f"at the end {last[2] / 2**20:.0f} MiB, {last[3]:.0f} files, {last[4]:.0f} threads")
     print(f"{sum(counts.values())} calls in {60 * hours:.1f} min, seed {seed}: {dict(counts)}")
     return int(bad)
 
