@@ -1,14 +1,18 @@
 """Check a wheel file: what it must hold, what it must not, its size and its licences.
 
 Usage: python tests/check_wheel.py [--repaired] WHEEL
+       python tests/check_wheel.py --installed
 
+--installed: what pip has unpacked for the Python that runs this, packed again.
 --repaired: the wheel must also hold its OpenMP library, and its tag must name the systems that it
 runs on (manylinux or macosx).
 """
 
 import re
 import sys
+import tempfile
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 LIMIT = 5_000_000  # bytes
@@ -29,6 +33,8 @@ GRAFTED = {
 }
 LIBRARY = re.compile(r"\.(so|dylib|dll)[.\d]*$")
 SOURCE = re.compile(r"\.(c|cc|cpp|cxx|h|hpp|cmake|o|a|pyc)$|CMakeLists\.txt$")
+#: What pip adds to a wheel that it unpacks; "../" leads to the command line.
+PIPS = re.compile(r"\.\./|.*/(INSTALLER|REQUESTED|direct_url\.json)$|.*__pycache__/")
 OWN = re.compile(r"hermiteflow/|hermiteflow\.libs/|hermiteflow-[\w.+]+\.dist-info/")
 
 
@@ -86,14 +92,33 @@ def _metadata_faults(text: str, name: str) -> list[str]:
     return found
 
 
+def pack(folder: Path) -> Path:
+    """Put the files of the installed package back into a wheel."""
+    found = metadata.distribution("hermiteflow")
+    wheel = folder / f"hermiteflow-{found.version}-installed.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in found.files or ():
+            if not PIPS.match(str(file)):
+                archive.write(str(file.locate()), str(file))
+    return wheel
+
+
 def main(argv: list[str]) -> int:
     """Print the faults of a wheel; exit 1 if there are any."""
-    arguments = [argument for argument in argv[1:] if argument != "--repaired"]
-    if len(arguments) != 1:
-        print(__doc__)
-        return 2
-    wheel = Path(arguments[0])
-    found = faults(wheel, repaired="--repaired" in argv)
+    with tempfile.TemporaryDirectory() as folder:
+        match argv[1:]:
+            case ["--installed"]:
+                return tell(pack(Path(folder)), repaired=False)
+            case ["--repaired", name] | [name, "--repaired"]:
+                return tell(Path(name), repaired=True)
+            case [name] if not name.startswith("-"):
+                return tell(Path(name), repaired=False)
+    print(__doc__)
+    return 2
+
+
+def tell(wheel: Path, *, repaired: bool) -> int:
+    found = faults(wheel, repaired=repaired)
     for fault in found:
         print(f"{wheel.name}: {fault}")
     if not found:
