@@ -38,6 +38,13 @@ py::list status_entries() {
   return entries;
 }
 
+py::dict methods() {
+  py::dict numbers;
+  for (const MethodEntry& entry : method_table)
+    numbers[entry.name] = static_cast<int>(entry.method);
+  return numbers;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, module) {
@@ -52,6 +59,7 @@ PYBIND11_MODULE(_core, module) {
       py::call_guard<py::gil_scoped_release>(),
       "GF/s of a multiply-add loop on one thread with the kernels in use.");
   module.def("status_table", &status_entries, "(number, name, message) of each status.");
+  module.attr("METHODS") = methods();
   bind_math(module);
   bind_starts(module);
   bind_flow(module);  // before those that take a FlowSpec

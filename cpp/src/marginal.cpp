@@ -1,11 +1,8 @@
 #include "hermiteflow/marginal.hpp"
 
-#include <algorithm>
-#include <vector>
-
 #include "hermiteflow/dispatch.hpp"
 #include "hermiteflow/online_step.hpp"
-#include "hermiteflow/scratch.hpp"
+#include "hermiteflow/over_neurons.hpp"
 
 namespace hermiteflow {
 
@@ -21,25 +18,10 @@ bool online_marginal(MarginalProblem problem, const RandomKey& key, const Margin
     Stream more(own, static_cast<std::uint64_t>(step), StreamTag::samples);
     return chi_squared_from(of->freedom, normal, uniform, more);
   };
-  Index ticket = 0, done = 0;
-  int stop = 0;
-  Watch watch(poll);
-  const Control control{
-      &ticket, &stop, &done,
-      [](void* context, Index finished) { return !static_cast<Watch*>(context)->look(finished); },
-      &watch};
-  threads =
-      static_cast<int>(std::min<Index>(thread_count(threads), std::max<Index>(1, problem.n / 64)));
-  std::vector<Scratch> scratch;  // taken here, so that a failure is not in a parallel region
-  for (int i = 0; i < threads; ++i)
-    scratch.push_back(make_scratch(table.marginal_scratch(&problem)));
-  const auto share = [&](int thread) {
-    table.marginal_neurons(&problem, &result, &control,
-                           scratch[static_cast<std::size_t>(thread)].get(), thread == 0);
-  };
-  on_each_thread(threads, share, [&] { __atomic_store_n(&stop, 1, __ATOMIC_RELAXED); });
-  if (stop == 0) poll(problem.n);
-  return stop == 0;
+  return over_neurons(problem.n, 64, table.marginal_scratch(&problem), threads, poll,
+                      [&](const Control& control, double* scratch, bool may_poll) {
+                        table.marginal_neurons(&problem, &result, &control, scratch, may_poll);
+                      });
 }
 
 }  // namespace hermiteflow

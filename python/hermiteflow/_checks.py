@@ -197,10 +197,16 @@ def choice(value: object, name: str, options: Sequence[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {listed}, got {describe(value)}")
     if value not in options:
-        near = difflib.get_close_matches(value.lower(), options, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{name} must be one of {listed}, got {value!r}{hint}")
+        raise ValueError(
+            f"{name} must be one of {listed}, got {value!r}{guess(value.lower(), options)}"
+        )
     return value
+
+
+def guess(name: object, known: Iterable[str]) -> str:
+    """Return the question what was meant, or nothing where nothing there is like it."""
+    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def unit_rows(value: object, name: str, shape: tuple[str | int, ...]) -> tuple[Array, Array]:

@@ -10,6 +10,8 @@ import typing
 import numpy
 import numpy.typing
 
+METHODS: dict[str, int]
+
 class FlowSpec:
     def __init__(
         self,

@@ -65,16 +65,29 @@ def to_dataset(solution: Solution) -> xr.Dataset:
         "options": {key: describe_option(key, value) for key, value in solution.options.items()},
         "events": events,
     }
-    described = {
+    described = describe_run(solution._card().title, _TIME_UNIT, flow, run)
+    return xr.Dataset(data, coords, described)
+
+
+def describe_run(title: str, time_unit: str, flow: object, run: object) -> dict[str, Any]:
+    """Return the attributes of a file of any solution."""
+    return {
         "hermiteflow_format": FORMAT,
         "format_version": VERSION,
         "source": f"hermiteflow {_core.build_info()['version']}",
-        "title": solution._card().title,
-        "time_unit": _TIME_UNIT,
+        "title": title,
+        "time_unit": time_unit,
         "flow": json.dumps(flow, allow_nan=False),
         "run": json.dumps(run, allow_nan=False),
     }
-    return xr.Dataset(data, coords, described)
+
+
+def read_attributes(ds: xr.Dataset, *flows: type) -> tuple[Any, dict[str, Any]]:
+    """Return the flow, which must be one of these, and what is told of the run."""
+    flow = read_flow(ds, json.loads(ds.attrs["flow"]))
+    if not isinstance(flow, flows):
+        raise ValueError(f"a flow of type {type(flow).__name__!r}")
+    return flow, json.loads(ds.attrs["run"])
 
 
 def from_dataset(ds: xr.Dataset) -> Solution:
@@ -85,10 +98,7 @@ def from_dataset(ds: xr.Dataset) -> Solution:
     ValueError, TypeError, KeyError
         If the Dataset is not one of those.
     """
-    flow = read_flow(ds, json.loads(ds.attrs["flow"]))
-    if not isinstance(flow, CorrelationFlow):
-        raise ValueError(f"a flow of type {type(flow).__name__!r}")
-    run = json.loads(ds.attrs["run"])
+    flow, run = read_attributes(ds, CorrelationFlow)
     fields: dict[str, Any] = {
         name: take(ds, name, dims, dtype)
         for name, (dims, dtype, _, _) in _FIELDS.items()

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from . import _checks, _core
 from ._checks import Array
-from ._engine import METHODS, Progress
+from ._engine import Progress
 from ._memory import check_limit
 from ._request import tolerances, warn_atol
-from ._squared_solve import Watched, _Steps, _times, watched
+from ._squared_solve import Watched, _Steps, how_it_went, watched
 from .empirical import EmpiricalFlow
 from .empirical_solution import EmpiricalSolution
 from .events import Event, LossLevel
@@ -45,7 +45,7 @@ def solve_empirical(
     n_threads: int | None,
 ) -> EmpiricalSolution:
     """Integrate all neurons together; arguments as in `solve`."""
-    method = _checks.choice(method, "method", tuple(METHODS))
+    method = _checks.choice(method, "method", tuple(_core.METHODS))
     t_end = _checks.real(t_end, "t_end", low=0.0, infinite=True)
     if math.isinf(t_end):
         raise ValueError(
@@ -69,7 +69,7 @@ def solve_empirical(
     out = _core.solve_empirical(
         flow.core(n),
         start,
-        METHODS[method],
+        _core.METHODS[method],
         t_end,
         used_step,
         used_rtol,
@@ -101,35 +101,21 @@ def solve_empirical(
     path_m, path_q, path_a = out["path"]
     return EmpiricalSolution(
         flow=flow,
-        method=method,
         form="R^d",
-        t_final=float(out["t"]),
         overlaps=flow._project(final, n_threads),
         student_overlaps=Q,
         weights=final,
         second_layer=layer if flow.train_second_layer else flow.layer(n),
-        loss=float(out["loss"]),
-        gradient_norms=out["gradient_norms"],
         times=saved,
         trajectory=path_m,
         student_trajectory=path_q,
         layer_trajectory=path_a if flow.train_second_layer else None,
-        losses=out["path_loss"],
-        events=_times(events or {}, out),
         status=status,
-        steps=int(out["steps"]),
-        rejected=int(out["rejected"]),
-        evaluations=int(out["evaluations"]),
-        options={
-            "t_end": t_end,
-            "step": used_step or None,
-            "rtol": used_rtol or None,
-            "atol": None if atol is None else float(atol),
-            "renormalize": renormalize,
-            "max_steps": int(max_steps),
-            "events": dict(events or {}),
-        },
-    )
+        **how_it_went(
+            out, events, method=method, t_end=t_end, step=used_step, rtol=used_rtol, atol=atol,
+            renormalize=renormalize, max_steps=max_steps,
+        ),
+    )  # fmt: skip
 
 
 def _watched(flow: EmpiricalFlow, events: Mapping[str, Event] | None) -> Watched:

@@ -19,7 +19,6 @@ from ._request import Start, Watch
 from .flows import CorrelationFlow
 from .solution import SUCCESSES, SolveWarning, Status
 
-METHODS = {"rk4": 0, "dopri5": 1, "tsit5": 2, "dop853": 3}
 WEAKEST = 1e-60  # times grow as its inverse
 Progress = bool | Callable[[int, int], object]
 Report = Callable[[int], object] | None
@@ -53,7 +52,7 @@ def make_request(
     if not isinstance(flow, CorrelationFlow):
         raise TypeError(f"flow must be a CorrelationFlow, got {_checks.describe(flow)}")
     return Request(
-        method=_checks.choice(method, "method", tuple(METHODS)),
+        method=_checks.choice(method, "method", tuple(_core.METHODS)),
         t_end=_checks.real(t_end, "t_end", low=0.0, infinite=True),
         renormalize=_checks.flag(renormalize, "renormalize"),
         max_steps=_checks.integer(max_steps, "max_steps", high=_checks.LARGEST),
@@ -111,9 +110,10 @@ def integrate(
     """
     step, rtol, absolute = bounds
     watch = request.watch
+    method = _core.METHODS[request.method]
     out = _core.solve(
-        flow.core, layer, start.overlaps, start.outside, METHODS[request.method], request.t_end,
-        step, rtol, absolute, request.atol is None, request.max_steps, request.renormalize, frame,
+        flow.core, layer, start.overlaps, start.outside, method, request.t_end, step, rtol,
+        absolute, request.atol is None, request.max_steps, request.renormalize, frame,
         math.isinf(request.t_end), watch.levels, watch.terminal, watch.converged is not None,
         watch.convergence_terminal, watch.converged.tol if watch.converged is not None else 0.0,
         request.saved, request.threads, report,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _checks, _core
-from ._dataset import FORMAT, VERSION, read_events, write_events
-from ._described import describe_flow, describe_option, read_flow, read_option, take
+from . import _checks
+from ._dataset import describe_run, read_attributes, read_events, write_events
+from ._described import describe_flow, describe_option, read_option, take
 from .flows import CorrelationFlow
 from .online_solution import OnlineSolution
 from .solution import Status
@@ -67,15 +66,8 @@ def to_dataset(solution: OnlineSolution) -> xr.Dataset:
         "options": {key: describe_option(key, value) for key, value in solution.options.items()},
         "events": events,
     }
-    described = {
-        "hermiteflow_format": FORMAT,
-        "format_version": VERSION,
-        "source": f"hermiteflow {_core.build_info()['version']}",
-        "title": solution._card().title,
-        "time_unit": f"steps; one is {solution.learning_rate!r} of the time of the gradient flow",
-        "flow": json.dumps(flow, allow_nan=False),
-        "run": json.dumps(run, allow_nan=False),
-    }
+    time_unit = f"steps; one is {solution.learning_rate!r} of the time of the gradient flow"
+    described = describe_run(solution._card().title, time_unit, flow, run)
     return xr.Dataset(data, coords, described)
 
 
@@ -87,10 +79,7 @@ def from_dataset(ds: xr.Dataset) -> OnlineSolution:
     ValueError, TypeError, KeyError
         If the Dataset is not one of those.
     """
-    flow = read_flow(ds, json.loads(ds.attrs["flow"]))
-    if not isinstance(flow, CorrelationFlow | SquaredFlow):
-        raise ValueError(f"a flow of type {type(flow).__name__!r}")
-    run = json.loads(ds.attrs["run"])
+    flow, run = read_attributes(ds, CorrelationFlow, SquaredFlow)
     fields: dict[str, Any] = {
         name: take(ds, _VARIABLES.get(name, name), dims, dtype)
         for name, (dims, dtype, _) in _FIELDS.items()

@@ -5,14 +5,13 @@ Of a sample a Dataset has the labels and a digest.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _checks, _core
-from ._dataset import FORMAT, VERSION, read_events, write_events
-from ._described import describe_flow, describe_option, read_flow, read_option, take
+from . import _checks
+from ._dataset import describe_run, read_attributes, read_events, write_events
+from ._described import describe_flow, describe_option, read_option, take
 from .empirical import EmpiricalFlow
 from .empirical_solution import EmpiricalSolution
 from .solution import Status
@@ -69,15 +68,8 @@ def to_dataset(solution: SquaredSolution) -> xr.Dataset:
         "options": {key: describe_option(key, value) for key, value in solution.options.items()},
         "events": events,
     }
-    described = {
-        "hermiteflow_format": FORMAT,
-        "format_version": VERSION,
-        "source": f"hermiteflow {_core.build_info()['version']}",
-        "title": solution._card().title,
-        "time_unit": _TIME_UNIT.format(*loss),
-        "flow": json.dumps(flow, allow_nan=False),
-        "run": json.dumps(run),
-    }
+    time_unit = _TIME_UNIT.format(*loss)
+    described = describe_run(solution._card().title, time_unit, flow, run)
     return xr.Dataset(data, coords, described)
 
 
@@ -89,10 +81,7 @@ def from_dataset(ds: xr.Dataset) -> SquaredSolution:
     ValueError, TypeError, KeyError
         If the Dataset is not one of those.
     """
-    flow = read_flow(ds, json.loads(ds.attrs["flow"]))
-    if not isinstance(flow, SquaredFlow | EmpiricalFlow):
-        raise ValueError(f"a flow of type {type(flow).__name__!r}")
-    run = json.loads(ds.attrs["run"])
+    flow, run = read_attributes(ds, SquaredFlow, EmpiricalFlow)
     fields: dict[str, Any] = {
         name: take(ds, _VARIABLES.get(name, name), dims, "f8")
         for name, (dims, _, _) in _FIELDS.items()

@@ -20,7 +20,6 @@ from ._economise import economised
 from .interactions import Interaction, Slope
 from .links import Link
 
-METHODS = {"rk4": 0, "dopri5": 1, "tsit5": 2, "dop853": 3}
 KINDS = {"identity": 0, "equiangular": 1, "general": 2}
 _SIGNS = (0.0, math.inf, 0.0, math.inf)  # of psi' near 0: only trapping asks
 
@@ -268,7 +267,7 @@ def integrate(
     >>> out["state"][0].round(6), round(out["loss"], 6)
     (array([[1.]]), 0.0)
     """
-    if METHODS[_checks.choice(method, "method", tuple(METHODS))] == 0:
+    if _core.METHODS[_checks.choice(method, "method", tuple(_core.METHODS))] == 0:
         _checks.real(step, "step", low=0.0, open_low=True)
     else:
         _checks.real(rtol, "rtol", low=0.0, open_low=True)
@@ -276,7 +275,7 @@ def integrate(
     empty = np.zeros(0)
     levels, losses, save_at = (empty if x is None else x for x in (levels, losses, save_at))
     return _core.solve_squared(
-        *system.specs(), *system.state(state, Q), METHODS[method], t_end, step, rtol, atol,
+        *system.specs(), *system.state(state, Q), _core.METHODS[method], t_end, step, rtol, atol,
         max_steps, renormalize, levels, levels_terminal, losses, losses_terminal, tol, tol_terminal,
         save_at, threads, progress,
     )  # fmt: skip

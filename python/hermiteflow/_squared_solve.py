@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import _checks, _coordinates, _squared_engine
+from . import _checks, _coordinates, _core, _squared_engine
 from ._checks import Array
-from ._engine import METHODS, Progress
+from ._engine import Progress
 from ._memory import check_limit
 from ._request import tolerances, warn_atol
 from .events import Converged, Event, HittingTime, LossLevel, check_levels
@@ -129,7 +129,7 @@ def solve_squared(
     n_threads: int | None,
 ) -> SquaredSolution:
     """Integrate all neurons together; arguments as in `solve`."""
-    method = _checks.choice(method, "method", tuple(METHODS))
+    method = _checks.choice(method, "method", tuple(_core.METHODS))
     form = _checks.choice(form, "form", FORMS)
     sphere = flow.constrained
     if form == "order parameters" and not (sphere and not flow.train_second_layer):
@@ -203,36 +203,21 @@ def solve_squared(
         back = state @ start.basis
     return SquaredSolution(
         flow=flow,
-        method=method,
         form=name,
-        t_final=float(out["t"]),
         overlaps=final_m,
         student_overlaps=final_q,
         weights=back,
         second_layer=layer if trained else _layer(flow, n),
-        loss=float(out["loss"]),
-        gradient_norms=out["gradient_norms"],
         times=saved,
         trajectory=path_m,
         student_trajectory=path_q,
         layer_trajectory=path_a if trained else None,
-        losses=out["path_loss"],
-        events=_times(events or {}, out),
         status=status,
-        steps=int(out["steps"]),
-        rejected=int(out["rejected"]),
-        evaluations=int(out["evaluations"]),
-        options={
-            "t_end": t_end,
-            "step": used_step or None,
-            "rtol": used_rtol or None,
-            "atol": None if atol is None else float(atol),
-            "renormalize": renormalize,
-            "form": form,
-            "max_steps": max_steps,
-            "events": dict(events or {}),
-        },
-    )
+        **how_it_went(
+            out, events, method=method, t_end=t_end, step=used_step, rtol=used_rtol, atol=atol,
+            renormalize=renormalize, form=form, max_steps=max_steps,
+        ),
+    )  # fmt: skip
 
 
 def _loss_known(flow: SquaredFlow, *, needed: bool) -> bool:
@@ -331,6 +316,39 @@ def _check_memory(limit: float | None, n: int, k: int, saved: int, *, d: int) ->
         "the weights, 8 n d": 16 * n * d + 8 * r * d,
     }
     check_limit(limit, sizes)
+
+
+def how_it_went(
+    out: Mapping[str, Any],
+    events: Mapping[str, Event] | None,
+    *,
+    method: str,
+    t_end: float,
+    step: float,
+    rtol: float,
+    atol: float | None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Return the fields of a solution that tell of the run, from what the core returns."""
+    return {
+        "method": method,
+        "t_final": float(out["t"]),
+        "loss": float(out["loss"]),
+        "gradient_norms": out["gradient_norms"],
+        "losses": out["path_loss"],
+        "events": _times(events or {}, out),
+        "steps": int(out["steps"]),
+        "rejected": int(out["rejected"]),
+        "evaluations": int(out["evaluations"]),
+        "options": {
+            "t_end": t_end,
+            "step": step or None,
+            "rtol": rtol or None,
+            "atol": None if atol is None else float(atol),
+            **options,
+            "events": dict(events or {}),
+        },
+    }
 
 
 def _times(events: Mapping[str, Event], out: Mapping[str, Any]) -> dict[str, Array]:

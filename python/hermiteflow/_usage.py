@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
+from . import _checks
+
 
 class Parser(argparse.ArgumentParser):
     """Tells what is wrong in one line, with what may have been meant."""
@@ -45,9 +47,7 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
 def hint(name: object, known: Iterable[str]) -> str:
     """Return a guess at what was meant, and what there is."""
     names = list(known)
-    close = difflib.get_close_matches(str(name), names, n=1)
-    guess = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{guess} (there are {', '.join(names)})"
+    return f"{_checks.guess(name, names)} (there are {', '.join(names)})"
 
 
 class UsageError(Exception):

@@ -13,7 +13,6 @@ from . import _checks, _core
 from ._checks import Array
 from ._empirical_solve import solve_empirical
 from ._engine import (
-    METHODS,
     Progress,
     Report,
     Request,
@@ -377,7 +376,7 @@ def _solve_full(
         status = np.where(finite, Status.t_end, Status.non_finite).astype(np.int32)
     else:
         status, t_final, steps, rejected = _core.weights_adaptive(
-            flow.core, layer, start.vectors, final, METHODS[method], t_end, rtol, atol,
+            flow.core, layer, start.vectors, final, _core.METHODS[method], t_end, rtol, atol,
             request.atol is None, max_steps, threads, report,
         )  # fmt: skip
         overlaps = _core.project_weights(final, start.vectors, threads)

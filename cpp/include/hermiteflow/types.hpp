@@ -19,7 +19,18 @@ enum class Status : std::int32_t {
   interrupted = 7,
 };
 
+// Methods by number; Python reads their names.
 enum class Method : std::int32_t { rk4 = 0, dopri5 = 1, tsit5 = 2, dop853 = 3 };
+
+struct MethodEntry {
+  Method method;
+  const char* name;
+};
+
+inline constexpr MethodEntry method_table[] = {{Method::rk4, "rk4"},
+                                               {Method::dopri5, "dopri5"},
+                                               {Method::tsit5, "tsit5"},
+                                               {Method::dop853, "dop853"}};
 
 // Structure of the Gram matrix G of the index vectors.
 enum class GramKind : std::int32_t { identity = 0, equiangular = 1, general = 2 };

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import json
 import math
@@ -107,17 +106,13 @@ class TargetSpec:
         return self.build(k, np.random.SeedSequence(0)).rank
 
 
-def _hint(name: object, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f", got {name!r}" + (f" (did you mean {close[0]!r}?)" if close else "")
-
-
 def make_config(cls: type[_Config], fields: Mapping[str, Any]) -> _Config:
     """Build a frozen config from keywords; an unknown one is named, with the closest known."""
     known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for name in fields:
         if name not in known:
-            raise TypeError(f"{cls.__name__} has the fields {known}{_hint(name, known)}")
+            guess = _checks.guess(name, known)
+            raise TypeError(f"{cls.__name__} has the fields {known}, got {name!r}{guess}")
     return cls(**fields)
 
 
