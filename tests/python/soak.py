@@ -140,7 +140,7 @@ def call(kind: str, folder: Path, chance: random.Random, expected: dict[str, str
 
 def plant(fault: str, kept: list[Any]) -> None:
     if fault == "block":
-        kept.append(np.ones(1 << 7))
+        kept.append(np.ones(1 << 10))
     elif fault == "memory":
         kept.append(np.ones(1 << 18))
     elif fault == "file":
