@@ -38,9 +38,9 @@ TESTS = {
     "_beta": "test_experiments",
     "_statistics": "test_differential_values test_experiments",
     "landscape._equations": "test_landscape_edges test_landscape",
-    "landscape._spectrum": "test_landscape",
-    "landscape._intervals": "test_landscape_edges test_landscape",
-    "landscape._rational": "test_landscape_edges test_landscape",
+    "landscape._spectrum": "test_landscape_spectrum test_landscape",
+    "landscape._intervals": "test_landscape_numbers test_landscape_edges test_landscape",
+    "landscape._rational": "test_landscape_numbers test_landscape_edges test_landscape",
     "landscape._thresholds": "test_thresholds",
 }
 #: What is too slow to be run for each fault.
