@@ -118,6 +118,18 @@ def test_arithmetic() -> None:
         values_agree(first + second, lambda x: 2 * first(x) + second(x))
 
 
+def test_multiples_of_multiples() -> None:
+    """A factor multiplies what is there, 1 leaves all as it is, 0 leaves nothing."""
+    relu = hf.link("relu")
+    for factor in (1.0, -2.0, 0.25):
+        values_agree(factor * (3.0 * relu), lambda x, f=factor: 3.0 * f * np.maximum(x, 0.0))
+    assert 1.0 * relu == relu
+    assert 0.0 * relu == hf.hermite({0: 0.0})
+    assert [(2.0 * relu).name, (-relu).name, (1.0 * relu).name] == ["2 relu", "-relu", "relu"]
+    assert (2.0 * hf.hermite(3)).name == ""
+    assert (2.0 * (relu + hf.hermite(1))).name == "2 (relu + h_1)"
+
+
 def test_information_exponent_and_without() -> None:
     assert hf.hermite(3).information_exponent == 3
     assert hf.hermite({0: 5.0, 4: 0.1, 2: 1.0}).information_exponent == 2
@@ -137,6 +149,49 @@ def test_information_exponent_and_without() -> None:
     for size, exponent in ((1e-13, 3), (1e-11, 2)):
         link = hf.link(lambda x, size=size: hermite_value(3, x) + size * hermite_value(2, x))
         assert link.information_exponent == exponent
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_what_counts_as_zero_is_a_share_of_the_norm(size: float) -> None:
+    assert (size * hf.hermite({2: 1e-15, 3: 1.0})).information_exponent == 3
+    assert (size * hf.hermite({2: 1e-13, 3: 1.0})).information_exponent == 2
+
+
+def test_small_coefficients_at_the_end_are_kept() -> None:
+    """Of a function by name they are known well; one below rounding in between is not."""
+    link = hf.link("tanh") + hf.hermite({2: 1e-17})
+    series, kept, significant = np.array(link.series), link.kept(), link.significant()
+    last = int(np.flatnonzero(significant)[-1])
+    assert 100 < last < link.degree
+    assert series[2] == 1e-17
+    assert kept[2] == significant[2] == 0.0
+    np.testing.assert_array_equal(kept[3 : last + 1], significant[3 : last + 1])
+    np.testing.assert_array_equal(kept[last + 1 :], series[last + 1 :])
+    assert not np.any(significant[last + 1 :])
+    assert kept[-1] != 0.0
+
+
+def test_which_coefficients_can_be_had() -> None:
+    assert hf.hermite(3).coefficients(0).tolist() == [0.0]
+    assert hf.hermite(3).coefficients(4).tolist() == [0.0, 0.0, 0.0, 1.0, 0.0]
+    relu = hf.link("relu")
+    assert relu.coefficients(640)[-1] == relu.series[640] != 0.0
+    with pytest.raises(ValueError, match=r"degree must be at most 640.* got 641"):
+        relu.coefficients(641)
+    for degree in (-1, 10_001):
+        with pytest.raises(ValueError, match=f"degree must .*got {degree}"):
+            relu.coefficients(degree)
+
+
+def test_without_adds_no_degree() -> None:
+    assert hf.hermite(0).without(1) == hf.hermite(0)
+    assert hf.hermite(3).without(9) == hf.hermite(3)
+    erf = hf.link("erf")
+    assert erf.without(1).polynomial == (0.0, -erf.series[1])
+    assert erf.without(1, 3).polynomial == (0.0, -erf.series[1], 0.0, -erf.series[3])
+    assert erf.without(0).information_exponent == 1
+    with pytest.raises(ValueError, match=r"degrees must .*got -1"):
+        erf.without(-1)
 
 
 def test_values_keep_the_shape() -> None:
