@@ -158,7 +158,7 @@ def main() -> None:
     counts = {"killed": 0, "survived": 0, "stopped": 0}
     for line, operator, occurrence in chosen:
         changed = mutate_code(source, get_operator(f"core/{operator}")(), occurrence)
-        verdict, _ = run(name, path, changed, 10.0 + 5.0 * spent)
+        verdict, _ = run(name, path, changed, 5.0 + 1.5 * spent)
         counts[verdict] += 1
         if verdict != "killed":
             pairs = zip(source.splitlines(), changed.splitlines(), strict=False)

@@ -64,6 +64,17 @@ def test_polynomials_are_in_powers_of_x() -> None:
         coefficients_agree(link, hermite_coefficients(lambda x: reference(-x), 5))
 
 
+@pytest.mark.parametrize("p", [169, 170, 171, 180])
+def test_powers_whose_factorial_is_no_double(p: int) -> None:
+    """x^p = h_p sqrt(p!) + p (p - 1)/2 h_(p-2) sqrt((p - 2)!) + ...; 171! is beyond doubles."""
+    found = hf.polynomial([0.0] * p + [1.0]).coefficients(p)
+    with mpmath.workdps(30):
+        first = float(mpmath.sqrt(mpmath.factorial(p)))
+        second = float(p * (p - 1) / 2 * mpmath.sqrt(mpmath.factorial(p - 2)))
+    np.testing.assert_allclose(found[[p, p - 2]], [first, second], rtol=1e-12)
+    assert found[p - 1] == 0.0
+
+
 @pytest.mark.parametrize(
     ("function", "exact"),
     [
@@ -106,6 +117,17 @@ def test_derivative_by_differences(link: hf.Link) -> None:
     for wrong in (-1.0, 2.0):
         with pytest.raises(AssertionError):
             check(wrong)
+
+
+def test_derivatives_of_callables_before_and_after_pickling() -> None:
+    """By differences of the callable, which know nothing of its series; then by the series."""
+    kink = hf.link(np.abs)
+    np.testing.assert_allclose(kink.derivative([-2.0, 0.5, 2.0]), [-1.0, 1.0, 1.0], rtol=1e-12)
+    copy = pickle.loads(pickle.dumps(hf.link(np.sin)))
+    np.testing.assert_allclose(copy.derivative(X), np.cos(X), rtol=1e-10, atol=1e-11)
+    copy = pickle.loads(pickle.dumps(kink))
+    with pytest.raises(AssertionError):  # the series of the kink does not follow it
+        np.testing.assert_allclose(copy.derivative([-2.0, 0.5, 2.0]), [-1.0, 1.0, 1.0], rtol=1e-3)
 
 
 def test_arithmetic() -> None:
