@@ -28,19 +28,19 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Which tests see a module; the quick ones first, since the first failure ends a run.
 TESTS = {
     "_checks": "test_checks test_bad_input",
-    "links": "test_links test_differential_values test_activations",
+    "links": "test_links test_differential_values test_activations test_display",
     "_activations": "test_links test_activations",
     "interactions": "test_interactions test_differential_values test_activations",
     "_arcsine": "test_activations",
-    "exact": "test_exact",
-    "_orbits": "test_exact",
+    "exact": "test_exact test_odd_input",
+    "_orbits": "test_exact test_odd_input",
     "_quadrature": "test_exact",
     "_beta": "test_experiments",
     "_statistics": "test_differential_values test_experiments",
     "landscape._equations": "test_landscape_edges test_landscape",
-    "landscape._spectrum": "test_landscape_spectrum test_landscape",
-    "landscape._intervals": "test_landscape_numbers test_landscape_edges test_landscape",
-    "landscape._rational": "test_landscape_numbers test_landscape_edges test_landscape",
+    "landscape._spectrum": "test_landscape_spectrum test_landscape_edges",
+    "landscape._intervals": "test_landscape_numbers test_landscape_edges",
+    "landscape._rational": "test_landscape_numbers test_landscape_edges",
     "landscape._thresholds": "test_thresholds",
 }
 #: What is too slow to be run for each fault.

@@ -394,5 +394,4 @@ def _coverage(k: int, trapped: float) -> Iterator[tuple[int, float, float]]:
         chance[low + 1 :] += moved[:-1]
         all_found += float(moved[-1])
         while chance[low] < 1e-40 * missing and low < k - 1:  # cannot matter any more
-            chance[low] = 0.0
             low += 1

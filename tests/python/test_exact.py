@@ -266,7 +266,8 @@ def test_single_index_time_where_it_is_infinite_or_undefined() -> None:
     assert hf.exact.single_index_time(cubic, 0.2, 0.2) == 0.0
     for u0, u1 in ((0.0, 0.5), (-0.1, 0.5), (0.1, 1.0)):
         assert hf.exact.single_index_time(cubic, u0, u1) == math.inf
-    assert hf.exact.single_index_time(Slope(lambda u: (u - 0.3) ** 2), 0.2, 0.5) == math.inf
+    for u0 in (0.2, 0.3):  # through a fixed point, and from it
+        assert hf.exact.single_index_time(Slope(lambda u: (u - 0.3) ** 2), u0, 0.5) == math.inf
     for slope, u0, u1 in ((lambda u: u * u - 0.09, 0.2, 0.5), (lambda u: 3 * u**2, 0.5, 0.1)):
         with pytest.raises(ValueError, match="psi' must keep the sign of u1 - u0"):
             hf.exact.single_index_time(Slope(slope), u0, u1)
@@ -361,6 +362,7 @@ def test_bad_orbits(arguments: dict[str, object], error: type[Exception], words:
         (lambda e: e.coverage_probability(-1, 3), ValueError, "n must hold integers >= 0"),
         (lambda e: e.coverage_probability(3, 0), ValueError, "k must be an integer >= 1, got 0"),
         (lambda e: e.coverage_probability(3, 3, trapped=1.0), ValueError, r"trapped .*\[0, 1\)"),
+        (lambda e: e.neurons_needed(3, 0.5, trapped=1.0), ValueError, r"trapped .*\[0, 1\)"),
         (lambda e: e.neurons_needed(3, 1.0), ValueError, r"probability must be in \(0, 1\), got 1"),
     ],
 )

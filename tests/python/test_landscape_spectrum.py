@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import hermiteflow as hf
 from hermiteflow.landscape._problem import Problem
 from hermiteflow.landscape._spectrum import Spectrum, spectra
 
@@ -65,6 +66,10 @@ def test_spectra_are_those_of_plain_matrices(
     groups = np.array([[*sizes, *[0] * pad]] * 4)
     found = spectra(Problem(PSI, k, beta), values, groups)
     assert np.all(np.sum(found.counts, axis=1) == k - 1)
+    # no digit depends on the unit of the loss
+    small = spectra(Problem(2.0**-40 * PSI, k, beta), values, groups)
+    np.testing.assert_array_equal(2.0**40 * small.eigenvalues, found.eigenvalues)
+    np.testing.assert_array_equal(small.kinds(outside=True)[0], found.kinds(outside=True)[0])
 
     def check(row: int, factor: float) -> None:
         m = factor * np.repeat(points[row], sizes)
@@ -72,7 +77,7 @@ def test_spectra_are_those_of_plain_matrices(
         assert found.loss[row] == pytest.approx(loss, rel=1e-13)
         assert found.outside[row] == pytest.approx(along, rel=1e-13)
         assert found.residual[row] == pytest.approx(residual, rel=1e-12, abs=1e-15)
-        np.testing.assert_allclose(listed(found, row), eigenvalues, rtol=1e-12, atol=2e-12)
+        np.testing.assert_allclose(listed(found, row), eigenvalues, rtol=1e-12, atol=1e-13)
         slope = np.polynomial.polynomial.polyder(PSI, 2)
         bends = np.abs(np.polynomial.polynomial.polyval(m, slope))
         assert found.scale[row] == pytest.approx(max(abs(along), *bends), rel=1e-13)
@@ -95,6 +100,7 @@ def test_nothing_moves_where_psi_vanishes() -> None:
     for psi in (np.array([0.0, 0.0, 0.0, 1.0]), np.array([0.0, 0.0, 1.0, 0.0])):
         found = spectra(Problem(0.0 * psi, 3, 0.0), np.array([[0.6, 0.8]]), np.array([[1, 1]]))
         assert found.residual.tolist() == [0.0]
+        assert np.all(found.scale > 0.0)
         assert found.kinds(outside=True)[0].tolist() == ["degenerate"]
 
 
@@ -134,3 +140,16 @@ def test_kinds_by_signs(
             continue  # a sphere of no dimension
         kinds, morse = found.kinds(outside=outside)
         assert (kinds.tolist(), morse.tolist()) == ([kind], [index])
+
+
+def test_eigenvalues_of_a_small_link() -> None:
+    """1e-6 h_3 has the landscape of h_3, 1e-12 times as high."""
+    targets, link = hf.Equiangular(k=5, beta=0.05), hf.hermite(3)
+    plain, small = (
+        hf.fixed_points(hf.CorrelationFlow(targets, size * link)) for size in (1.0, 1e-6)
+    )
+    assert list(small.kind) == list(plain.kind)
+    for one, other in zip(plain, small, strict=True):
+        assert [c for _, c in other.eigenvalues] == [c for _, c in one.eigenvalues]
+        found = [1e12 * v for v, _ in other.eigenvalues]
+        np.testing.assert_allclose(found, [v for v, _ in one.eigenvalues], rtol=1e-12, atol=1e-12)

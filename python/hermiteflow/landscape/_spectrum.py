@@ -98,8 +98,9 @@ def _between(
     frame *= (s > 0.0)[:, :, None]
     matrix = -np.einsum("nij,ni,nik->njk", frame, s * curvature, frame)
     matrix += along[:, None, None] * np.eye(width)
-    # Off the tangent space, and for groups that are not there, push eigenvalues out of the way.
-    far = 1e3 * (np.abs(matrix).sum(axis=(1, 2)) + 1.0)
+    # Off the tangent space, and for groups that are not there, push eigenvalues out of the way; no
+    # farther than it takes, for the others are rounded at the size of the largest.
+    far = 4.0 * np.abs(matrix).sum(axis=(1, 2))
     project = np.eye(width) - unit[:, :, None] * unit[:, None, :]
     matrix = project @ matrix @ project + far[:, None, None] * (unit[:, :, None] * unit[:, None, :])
     matrix += (far[:, None] * (s == 0.0))[:, :, None] * np.eye(width)
