@@ -104,7 +104,8 @@ def test_information_exponent() -> None:
 
 
 @pytest.mark.parametrize(
-    "terms", [{3: 1.0, 4: 0.5}, {3: 1.0, 5: 0.5}, {1: 1.0}, {0: 2.0}, {6: 1.0}]
+    "terms",
+    [{3: 1.0, 4: 0.5}, {3: 1.0, 5: 0.5}, {3: 1.0, 6: 0.5}, {1: 1.0}, {0: 2.0}, {6: 1.0}],
 )
 def test_what_the_core_takes_is_the_slope(terms: dict[int, float]) -> None:
     """u^power P(u^stride), which leaves out powers that are not there."""
@@ -113,6 +114,36 @@ def test_what_the_core_takes_is_the_slope(terms: dict[int, float]) -> None:
     found = U**power * np.polynomial.polynomial.polyval(U**stride, coefficients)
     np.testing.assert_allclose(found, psi.derivative(U), rtol=1e-14, atol=1e-300)
     assert (arc, stride) == (0.0, 2 if terms == {3: 1.0, 5: 0.5} else 1)
+
+
+@pytest.mark.parametrize("gone", [(), (0,), (1,), (1, 2), (0, 1, 2, 4)])
+def test_what_the_core_takes_of_two_relus(gone: tuple[int, ...]) -> None:
+    """psi' = (pi - acos u)/(2 pi) less p c_p^2 u^(p - 1): the lowest term is in the polynomial."""
+    link = hf.link("relu").without(*gone)
+    power, stride, coefficients, arc, skip = hf.Interaction(link).slope
+    u = np.array([-0.9, -0.4, 0.1, 0.5, 0.99])
+    j = np.arange(skip)
+    taylor = [math.comb(2 * i, i) / 4**i / (2 * i + 1) for i in range(skip)]
+    beyond = np.arcsin(u) - (u[:, None] ** (2 * j + 1)) @ taylor
+    whole = (math.pi - np.arccos(u)) / (2 * math.pi)
+    removed = hf.link("relu").coefficients(4)
+    whole -= sum(p * removed[p] ** 2 * u ** (p - 1) for p in gone if p)
+    found = u**power * np.polynomial.polynomial.polyval(u**stride, coefficients)
+    np.testing.assert_allclose(found + arc * beyond, whole, rtol=0, atol=1e-15)
+    assert power == {(): 0, (0,): 0, (1,): 1, (1, 2): 3, (0, 1, 2, 4): 5}[gone]
+    assert coefficients[0] != 0.0
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(found - arc * beyond, whole, rtol=0, atol=1e-15)
+
+
+def test_reach_of_two_signs() -> None:
+    """All terms of 2 asin(u)/pi have one sign: the bound is psi' itself, of any factor."""
+    u = np.array([-0.95, -0.3, 0.0, 0.2, 0.9])
+    for factor in (1.0, -3.0):
+        psi = hf.Interaction(hf.link("sign"), factor * hf.link("sign"))
+        exact = abs(factor) * 2.0 / (math.pi * np.sqrt(1.0 - u * u))
+        np.testing.assert_allclose(psi.reach(u), exact, rtol=1e-14)
+        np.testing.assert_allclose(abs(psi.derivative(u)), exact, rtol=1e-14)
 
 
 @pytest.mark.parametrize("size", [1e-12, 1e12])
@@ -131,6 +162,35 @@ def test_the_tail_begins_after_the_last_degree() -> None:
     assert hf.Interaction(link).tail == pytest.approx(left, rel=1e-9)
     more = p[-1] * link.coefficients(link.degree)[-1] ** 2  # one degree is worth that much
     assert more > 1e-6 * left
+
+
+def test_the_tail_of_a_polynomial_beyond_a_series() -> None:
+    """sqrt(p) of h_p meets what the kinks leave out of E sigma'^2, of its own parity alone."""
+    p = np.arange(129)
+    clipped, absolute = hf.link(lambda x: np.clip(x, -1.0, 1.0)), hf.link(np.abs)
+    for link, energy, degree in ((clipped, math.erf(0.5**0.5), 151), (absolute, 1.0, 150)):
+        series = link.series + (0.0,) * (129 - len(link.series))  # of its own parity only
+        left = energy - float(p @ np.square(series))
+        tail = hf.Interaction(link, hf.hermite(degree)).tail
+        assert tail == pytest.approx(math.sqrt(degree * left), rel=1e-6)
+        assert hf.Interaction(link, hf.hermite(degree + 1)).tail == 0.0
+        assert hf.Interaction(link, hf.hermite(degree - 100)).tail == 0.0
+
+
+def test_nothing_in_common_is_the_zero_polynomial() -> None:
+    psi = hf.Interaction(hf.hermite({3: 1.0, 5: 1.0}), hf.hermite({4: 1.0, 6: 1.0}))
+    assert psi.coefficients.tolist() == [0.0]
+    assert psi.information_exponent == math.inf
+    assert psi.slope.coefficients.tolist() == [0.0]
+
+
+def test_rounding_beyond_one_is_read_as_one() -> None:
+    psi = hf.Interaction(hf.hermite({2: 1.0, 3: 1.0}))
+    for u in (1.0, -1.0):
+        assert psi(u * (1 + 1e-7)) == psi(u)
+        assert psi(u * (1 - 1e-7)) != psi(u)
+    with pytest.raises(ValueError, match=r"u must lie in \[-1, 1\].* got 1\.5$"):
+        psi(np.array([0.5, 1.5, -2.0]))
 
 
 def test_interactions_are_values() -> None:
