@@ -192,7 +192,7 @@ class Interaction(_display.Shown):
         # Up to `skip` the polynomial has all of psi: the lowest term, and those that cancel.
         first = np.flatnonzero(whole[1:])
         cancels = np.flatnonzero((other != 0.0) & (np.abs(whole) < 0.5 * np.abs(forms)))
-        skip = max(1, int(first[0]) + 1 if first.size else 1, *cancels.tolist(), 1)
+        skip = max(1, int(first[0]) + 1 if first.size else 1, *cancels.tolist())
         polynomial = other
         polynomial[: skip + 1] = whole[: skip + 1]
         significant = np.flatnonzero(polynomial)

@@ -151,6 +151,18 @@ def test_limits() -> None:
         np.testing.assert_array_equal(hf.exact.orthonormal(p, 1.0, [0.0, 0.0], 5.0), [0.0, 0.0])
 
 
+def test_decay_long_after_the_last_panel() -> None:
+    """Where nothing else moves, 1/m_j = 1/m_j(0) - 3 t to first order in m; m ~ -1/(3 t)."""
+    t = np.array([0.0, 1e9, 1e10, 1e30])
+    tiny = hf.exact.orthonormal(3, 1.0, [-1e-10], t)[:, 0]  # every panel is behind it
+    np.testing.assert_allclose(tiny, 1 / (-1e10 - 3 * t), rtol=1e-14)
+    for dps in (None, 20):
+        late = hf.exact.orthonormal(3, 1.0, [-0.1, -0.2], t[1:], dps=dps)
+        np.testing.assert_allclose(late, np.repeat(-1 / (3 * t[1:, None]), 2, axis=1), rtol=1e-7)
+        with pytest.raises(AssertionError):
+            np.testing.assert_allclose(late[:-1], late[1:], rtol=0.5)
+
+
 def test_shapes_and_starting_point() -> None:
     m0 = np.array([0.1, -0.2])
     for p in (2, 3, 4):
