@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = {
     "_checks": "test_checks test_bad_input",
     "links": "test_links test_differential_values test_activations test_display",
-    "_activations": "test_links test_activations",
+    "_activations": "test_activations test_links",
     "interactions": "test_interactions test_differential_values test_activations",
     "_arcsine": "test_activations",
     "exact": "test_exact test_odd_input",
@@ -44,7 +44,7 @@ TESTS = {
     "landscape._thresholds": "test_thresholds",
 }
 #: What is too slow to be run for each fault.
-SLOW = "not escape and not thousand and not monte_carlo and not bootstrap and not slope_interval"
+SLOW = "not thousand and not monte_carlo and not bootstrap and not slope_interval"
 OPERATORS = (
     *(f"ReplaceBinaryOperator_{pair}" for pair in (
         "Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "Pow_Mul", "FloorDiv_Mul", "Mod_Add",

@@ -280,6 +280,33 @@ def test_a_norm_that_is_not_found_is_an_error(function: Callable[[Array], Array]
         hf.link(function)
 
 
+def test_what_a_callable_returns_is_checked() -> None:
+    for function, words in (
+        (lambda x: 1.0, r"shape \(\) and dtype float64"),
+        (lambda x: x[:, 0], r"shape \(512,\)"),
+        (lambda x: 1j * x, "dtype complex128"),
+        (lambda x: x.astype(str), "dtype <U"),
+    ):
+        with pytest.raises(ValueError, match=f"function must be vectorised and real.*{words}"):
+            hf.link(function)
+    assert hf.link(lambda x: x > 0.0).coefficients(0)[0] == pytest.approx(0.5, rel=1e-14)
+    assert hf.link(np.float32).information_exponent == 1
+    # a norm is not found where the values still grow: at the end of the panels
+    with pytest.raises(ValueError, match=r"finite E sigma.* near \|x\| = 32$"):
+        hf.link(lambda x: np.exp(0.49 * x * x))
+
+
+def test_what_is_left_of_a_relu() -> None:
+    """E relu'^2 = 1/2: what is beyond degree 640 is of even degree and meets another kink's."""
+    relu = hf.link("relu")
+    even, odd = relu.parts[0][0].beyond
+    p = np.arange(641)
+    assert even == pytest.approx(0.5 - float(p @ np.square(relu.series)), rel=1e-9)
+    assert odd == 0.0
+    # p c_p^2 tends to sqrt(2/pi)/(2 pi) p^(-3/2) over even p, by Stirling's formula
+    assert even == pytest.approx(math.sqrt(2 / math.pi) / (2 * math.pi) / math.sqrt(641), rel=2e-3)
+
+
 def test_a_large_norm_is_no_overflow() -> None:
     """exp(12 x) has a norm of e^72, 9 tenths of its sigma' beyond degree 128."""
     link = hf.link(lambda x: np.exp(12.0 * x))
