@@ -143,7 +143,7 @@ def _changes(psi: Interaction, k: int) -> list[tuple[float, bool]]:
     for m in _positive_zeros(exact):
         beta = (k * m * m - 1) / (k - 1)
         rise = exact(m + Fraction(1, 2**40)) - exact(m - Fraction(1, 2**40))
-        if rise != 0 and (k - 1) * beta > -1 and beta < 1:
+        if rise != 0 and beta < 1:
             out.append((float(beta), rise > 0))
     return sorted(out)
 
