@@ -55,14 +55,9 @@ def test_sturm_counts_distinct_zeros(scale: int, double: bool) -> None:
                 if low < high:
                     assert count(chain, low, high) == sum(low < r <= high for r in between)
 
-    # Sturm's theorem needs ends that are no multiple zeros
-    if not double:
-        check(ROOTS)
-        with pytest.raises(AssertionError):
-            check(ROOTS[1:])
-    for low, high in ((-3, 3), (-1, 2), (-3, Fraction(-1, 4)), (Fraction(1, 8), 3)):
-        found = count(chain, Fraction(low), Fraction(high))
-        assert found == sum(low < r <= high for r in ROOTS)
+    check(ROOTS)
+    with pytest.raises(AssertionError):
+        check(ROOTS[1:])
 
 
 def test_chains_of_short_polynomials() -> None:
@@ -70,8 +65,8 @@ def test_chains_of_short_polynomials() -> None:
     assert Polynomial([Fraction(-6, 5), 0]).sturm() == [[-1]]
     # x^2 - 1/4, 2 x, and minus the remainder; each divided by what its terms share
     assert Polynomial([Fraction(-1, 4), 0, 1, 0]).sturm() == [[-1, 0, 4], [0, 1], [1]]
-    # the last of the chain divides the others: (x - 1)^2 has a double zero
-    assert Polynomial([1, -2, 1]).sturm() == [[1, -2, 1], [-1, 1]]
+    # (x - 1)^2, less the factor that its chain shares
+    assert Polynomial([1, -2, 1]).sturm() == [[-1, 1], [1]]
     # no real zeros, and a negative leading coefficient
     assert count(Polynomial([-1, 1, -1]).sturm(), Fraction(-10), Fraction(10)) == 0
 
@@ -86,6 +81,11 @@ def test_zeros_are_isolated_to_the_width() -> None:
     inside = list(zeros(chain, Fraction(-1), Fraction(1, 2), width))
     assert [round(float(at), 5) for at in sorted(inside)] == [-0.5, 0.0, 0.14286]
     assert inside == sorted(inside)
+    # halves of the interval end at the double zero, where a plain chain says nothing
+    half = Fraction(1, 2)
+    halved = with_roots([Fraction(1, 4), half, half, Fraction(1)]).sturm()
+    within = sorted(zeros(halved, Fraction(0), Fraction(1), width))
+    assert [round(float(at), 5) for at in within] == [0.25, 0.5, 1.0]
     # two zeros closer than the width are still two
     near = with_roots([Fraction(1, 3), Fraction(1, 3) + width / 4]).sturm()
     assert len(list(zeros(near, Fraction(0), Fraction(1), width))) == 2

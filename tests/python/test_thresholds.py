@@ -1,6 +1,7 @@
 """Thresholds in beta against closed forms, the Hessian at both sides, and the flow itself."""
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 import hermiteflow as hf
+from hermiteflow.landscape._rational import Polynomial
+from hermiteflow.landscape._thresholds import _positive_zeros
 
 LINKS = {
     "h3": hf.hermite(3),
@@ -112,6 +115,29 @@ def test_the_flow_agrees_on_both_sides_of_the_fold(name: str) -> None:
         assert list(sol.index) == ([0, 1] if kind == "index" else [-1, -1])
 
 
+@pytest.mark.parametrize("a", [0.09, -0.09, 0.36, -0.36])
+def test_folds_where_index_vectors_are_no_fixed_points(a: float) -> None:
+    """psi = a u + u^3, of which v_1 is no fixed point. The pair of k = 2 meets the average where
+    m (a + 3 m^2) = (1 - m^2) 6 m with 2 m^2 = 1 + beta: beta = 1/3 - 2 a/9.
+    """
+    size = math.sqrt(abs(a))
+    teacher, student = (
+        hf.hermite({1: size, 3: 1.0}),
+        hf.hermite({1: math.copysign(size, a), 3: 1.0}),
+    )
+    psi = hf.Interaction(teacher, student)
+    assert hf.fold_beta(psi, 2).beta == pytest.approx(1 / 3 - 2 * a / 9, rel=1e-12)
+    assert hf.fold_beta(psi, 2).beta != pytest.approx(1 / 3 + 2 * a / 9, rel=1e-3)
+    if a == -0.36:  # of more index vectors these lose stability first
+        return
+    beta, how = hf.fold_beta(psi, 5)
+    assert how == "vanish"
+    for factor, kind in ((0.99, "index"), (1.01, "average")):
+        targets = hf.Equiangular(k=5, beta=factor * beta)
+        flow = hf.CorrelationFlow(targets, teacher, student=student)
+        assert list(hf.solve(flow, overlaps=targets.gram[:1]).kind) == [kind]
+
+
 @pytest.mark.parametrize("name", LINKS)
 def test_the_flow_agrees_on_both_sides_of_the_critical_beta(name: str) -> None:
     k = 10
@@ -190,6 +216,14 @@ def test_losses_are_equal_where_they_are_said_to_be(name: str) -> None:
     m = math.sqrt((1 + (k - 1) * beta) / k)
     losses = [-float(np.sum(flow.interaction(x))) for x in (end, np.full(k, m))]
     assert losses[0] == pytest.approx(losses[1], rel=1e-9)
+
+
+def test_a_double_zero_is_found_beside_a_single_one() -> None:
+    """(x - 1/4)(x - 1/2)^2: what intervals leave undecided, Sturm's theorem settles."""
+    found = _positive_zeros(Polynomial([Fraction(-1, 16), Fraction(1, 2), Fraction(-5, 4), 1]))
+    assert len(found) == 2
+    for at, exact in zip(found, (Fraction(1, 4), Fraction(1, 2)), strict=True):
+        assert abs(at - exact) <= Fraction(1, 2**79)
 
 
 @pytest.mark.parametrize("function", [hf.critical_beta, hf.fold_beta, hf.equal_loss_beta])

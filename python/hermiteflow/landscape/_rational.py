@@ -45,7 +45,10 @@ class Polynomial:
         return total
 
     def sturm(self) -> Chain:
-        """Return Sturm's chain, in integers; [] for the zero polynomial."""
+        """Return Sturm's chain, in integers; [] for the zero polynomial.
+
+        Without what all of it share: at a multiple zero nothing but that vanishes everywhere.
+        """
         scale = math.lcm(*(c.denominator for c in self.terms))
         first = _primitive([int(c * scale) for c in self.terms])
         if not first:
@@ -56,7 +59,8 @@ class Polynomial:
             if not remainder:
                 break
             chain.append([-c for c in remainder])
-        return [poly for poly in chain if poly]
+        chain = [poly for poly in chain if poly]
+        return [_quotient(poly, chain[-1]) for poly in chain] if len(chain[-1]) > 1 else chain
 
 
 def _primitive(poly: list[int]) -> list[int]:
@@ -78,6 +82,17 @@ def _remainder(a: list[int], b: list[int]) -> list[int]:
             a[len(a) - len(b) + i] -= top * c
         a = _primitive(a)
     return a
+
+
+def _quotient(a: list[int], b: list[int]) -> list[int]:
+    """Return a / b for a primitive b that divides a: integers, by Gauss's lemma."""
+    a = list(a)
+    out = [0] * (len(a) - len(b) + 1)
+    for i in reversed(range(len(out))):
+        out[i] = a[i + len(b) - 1] // b[-1]
+        for j, c in enumerate(b):
+            a[i + j] -= out[i] * c
+    return out
 
 
 def _variations(chain: Chain, at: Fraction) -> int:

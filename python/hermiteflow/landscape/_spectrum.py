@@ -95,7 +95,6 @@ def _between(
     inverse = np.where(s > 0.0, 1.0 / np.where(s > 0.0, roots, 1.0), 0.0)
     # (z . v) in each group for z in that basis
     frame = narrow * inverse[:, :, None] * np.eye(width) + shift * roots[:, None, :]
-    frame *= (s > 0.0)[:, :, None]
     matrix = -np.einsum("nij,ni,nik->njk", frame, s * curvature, frame)
     matrix += along[:, None, None] * np.eye(width)
     # Off the tangent space, and for groups that are not there, push eigenvalues out of the way; no
