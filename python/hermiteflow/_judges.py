@@ -36,7 +36,7 @@ def search_rows(claim: str, ds: xr.Dataset) -> list[Row]:
             cell = ds.sel(link=link, targets=targets)
             failures = int(cell.failures.sum())
             if exponent == 2:
-                low, high = ex.log_rate_bounds(cell.gram.values)
+                low, high = ex.log_rate_bounds(cell.gram.values, float(cell.leading))
                 measured = interval(cell.log_rate)
                 theory = f"{low:.4f}" if low == high else f"{low:.3f} to {high:.3f}"
                 quantity = f"slope of median T on log d, p* = 2, {targets}"

@@ -116,7 +116,7 @@ def search_rate(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
         values[~np.isfinite(values)] = np.nan
         label = f"{in_math(link)}, {short(targets)}"
         points(ax, d, values, i, label=label)
-        low, high = log_rate_bounds(cell.gram.values)
+        low, high = log_rate_bounds(cell.gram.values, float(cell.leading))
         # Known slope: through the last point. Bounds: a fan from the first point of the fit.
         if low == high:
             line = values[-1, 0] + low * np.log(d / d[-1])
@@ -127,7 +127,7 @@ def search_rate(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
             fan = [values[first, 0] + rate * growth for rate in (low, high)]
             ax.fill_between(d[first:], *fan, color=colour(i), alpha=0.15, lw=0)
     ax.set(xscale="log")
-    title = f"lines: theory, slope $1/4\\lambda$; fan: its bounds\n{bars_label(ds)}"
+    title = f"lines: theory, slope $1/4c\\lambda$; fan: its bounds\n{bars_label(ds)}"
     ax.legend(title=title, title_fontsize=8.5)
     return finish(
         ax,

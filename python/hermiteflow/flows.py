@@ -63,7 +63,24 @@ class CorrelationFlow(TeacherStudent):
 
     def loss(self, W: ArrayLike, *, n_threads: int | None = None) -> float:
         """Return the loss (2), -sum_ij a_i b_j psi(m_ij), for weights W of shape (n, d)."""
-        overlaps = self.overlaps(W, n_threads=n_threads)
+        return self.loss_of(self.overlaps(W, n_threads=n_threads))
+
+    def loss_of(self, M: ArrayLike) -> float:
+        """Return the loss (2) at overlaps M (n, k), which are all that it depends on.
+
+        References
+        ----------
+        docs/mathematics (2).
+
+        Examples
+        --------
+        >>> import hermiteflow as hf
+        >>> flow = hf.CorrelationFlow(hf.Orthonormal(k=2), hf.hermite(3))
+        >>> sol = hf.solve(flow, overlaps=[[0.2, 0.1], [0.01, 0.03]])
+        >>> round(flow.loss_of(sol.overlaps), 6)  # each neuron has found an index vector
+        -2.0
+        """
+        overlaps = _checks.array(M, "M", ("n", self.targets.k))
         layer = self.neurons(overlaps.shape[0])
         each = self.interaction(overlaps) @ self.target_weights
         return -float(each.sum() if layer is None else layer @ each)

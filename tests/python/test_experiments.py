@@ -207,6 +207,7 @@ def test_log_rates() -> None:
     assert ex.log_rate_bounds(np.array([[1, 0.9, -0.9], [0.9, 1, -0.9], [-0.9, -0.9, 1]]))[1] == (
         math.inf
     )
+    np.testing.assert_allclose(ex.log_rate_bounds(gram, 2.0), (0.125 / 1.7, 0.125 / 0.3))
 
 
 # ------------------------------------------------------------------ counting

@@ -83,6 +83,7 @@ def close(first: Array | float, second: Array | float, atol: float) -> None:
 @each_case
 def test_loss_is_equation_2(case: Case) -> None:
     close(case.flow.loss(case.W), case.loss(case.W), 1e-12)
+    close(case.flow.loss_of(case.flow.overlaps(case.W)), case.loss(case.W), 1e-12)
     for wrong in (-1.0, 2.0):
         with pytest.raises(AssertionError):
             close(wrong * case.flow.loss(case.W), case.loss(case.W), 1e-12)

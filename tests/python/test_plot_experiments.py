@@ -74,6 +74,30 @@ def test_search_times_of_both_kinds_are_drawn(search: Any) -> None:
         hf.plot.search_rate(search.isel(link=slice(1, 2)), ax=axes())
 
 
+def test_log_rates_know_the_size_of_a_link() -> None:
+    """As measured: 1/(4 c) for psi = c u^2 + ...; what follows c u^2 does not matter."""
+    links = (hf.hermite({2: 0.5}), hf.hermite({2: 2.0}), hf.hermite({2: 0.5, 4: 1.0}))
+    ds = ex.search_time(links=links, n=400, d=(1e8, 1e11, 1e14), k=4, replicates=100, seed=0)
+    np.testing.assert_allclose(ds.leading, [0.25, 4.0, 0.25])
+    for link, expected in zip(ds.link.values, (1.0, 0.0625, 1.0), strict=True):
+        cell = ds.sel(link=link).isel(targets=0)
+        assert ex.log_rate_bounds(cell.gram.values, float(cell.leading)) == (expected, expected)
+        _, low, high = cell.log_rate.values
+        assert low <= expected <= high
+        planted = ex.log_rate_bounds(cell.gram.values)[0]  # of the link h_2
+        assert not low <= planted <= high
+
+
+def test_the_line_of_theory_has_the_slope_of_its_link() -> None:
+    links = (hf.hermite({2: 0.5}), hf.hermite(2))
+    ds = ex.search_time(links=links, n=50, d=(1e6, 1e9), replicates=5, seed=0)
+    lines = [
+        line for line in hf.plot.search_rate(ds, ax=axes()).lines if line.get_marker() == "None"
+    ]
+    drawn = [np.ptp(line.get_ydata()) / np.log(1e3) for line in lines if len(line.get_xdata()) == 2]
+    np.testing.assert_allclose(drawn, [1.0, 0.25])
+
+
 def test_a_linear_link_has_a_search_time() -> None:
     ds = ex.search_time(links=hf.hermite(1), n=10, d=(1e6, 1e8), replicates=5, seed=0)
     assert titles(ds) == ["Search time"]

@@ -78,9 +78,14 @@ def check_field(answer: Array, problem: Problem, M: Any) -> None:
     rows = np.clip(doubles(M), -1.0, 1.0)
     slope = psi_of(problem.student, problem.teacher, 1)
     wanted = overlap_field(rows, problem.V @ problem.V.T, problem.a(len(rows)), problem.b, slope)
-    close(answer, wanted, rtol=LOOSE, atol=LOOSE) if np.any(rows != doubles(M)) else close(
-        answer, wanted
-    )
+    loose = {"rtol": LOOSE, "atol": LOOSE} if np.any(rows != doubles(M)) else {}
+    close(answer, wanted, **loose)
+
+
+def check_loss_at(answer: float, problem: Problem, M: Any) -> None:
+    rows = np.clip(doubles(M), -1.0, 1.0)
+    each = psi_of(problem.student, problem.teacher)(rows) @ problem.b
+    close(answer, -problem.a(len(rows)) @ each, rtol=LOOSE, atol=LOOSE)
 
 
 def check_hessian(answer: hf.Hessian, problem: Problem, overlaps: Any, d: Any) -> None:
@@ -270,6 +275,7 @@ def check_with_sample(answer: Any, problem: Problem, X: Any) -> None:
 
 PROBLEM: dict[str, Any] = {"problem": problems(N)}
 WEIGHTS = {**PROBLEM, "W": weights(N)}
+BALL = {**PROBLEM, "M": lambda a: in_any_form(ball(N, a["problem"].k))}
 FREE = {**PROBLEM, "W": in_any_form(st.lists(st.floats(-2, 2), min_size=6, max_size=6).map(
     lambda x: np.array(x).reshape(2, 3)))}  # fmt: skip
 LAYER = st.none() | in_any_form(st.just(np.array([0.5, -1.0])))
@@ -298,31 +304,28 @@ CASES = [
     Case("CorrelationFlow.loss", lambda problem, W, n_threads: problem.correlation().loss(
         W, n_threads=n_threads), {**WEIGHTS, "n_threads": THREADS},
          lambda answer, problem, W, n_threads: check_correlation(0)(answer, problem, W),
-         spoilt=FIXED,
-         says={"W": r"\bW\b|" + MIXED}),
+         spoilt=FIXED, says={"W": r"\bW\b|" + MIXED}),
     Case("CorrelationFlow.gradient", lambda problem, W: problem.correlation().gradient(W), WEIGHTS,
          check_correlation(1), spoilt=FIXED, says={"W": r"\bW\b|" + MIXED}),
     Case("CorrelationFlow.overlaps", lambda problem, W: problem.correlation().overlaps(W), WEIGHTS,
          check_overlaps, spoilt=FIXED, says={"W": r"\bW\b|" + MIXED}),
     Case("CorrelationFlow.field", lambda problem, M: problem.correlation().field(M),
-         {**PROBLEM, "M": lambda a: in_any_form(ball(N, a["problem"].k))}, check_field,
-             spoilt=FIXED,
-         says={"M": r"\bM\b|" + MIXED}),
-    Case("CorrelationFlow.hessian", lambda problem, overlaps,
-        d: problem.correlation().hessian(overlaps, d),
+         BALL, check_field, spoilt=FIXED, says={"M": r"\bM\b|" + MIXED}),
+    Case("CorrelationFlow.loss_of", lambda problem, M: problem.correlation().loss_of(M),
+         BALL, check_loss_at, spoilt=FIXED, says={"M": r"\bM\b|" + MIXED}),
+    Case("CorrelationFlow.hessian", lambda problem, overlaps, d: problem.correlation().hessian(
+        overlaps, d),
          {"problem": problems(1),
           "overlaps": lambda a: in_any_form(unit_rows(1).map(lambda w: w[0] @ a["problem"].V.T)),
           "d": st.sampled_from([None, 4, 7, 1e6])}, check_hessian, spoilt=FIXED),
     Case("CorrelationFlow.neurons", lambda problem, n: problem.correlation().neurons(n),
          {**PROBLEM, "n": st.sampled_from([2, 2.0, np.int8(2)])}, check_neurons,
          spoilt={**FIXED, "n": anything(large=False)}, says={"n": r"\bn\b"}),
-    Case("SquaredFlow.loss", lambda problem, W, second_layer: problem.squared().loss(W,
-        second_layer),
-         {**WEIGHTS, "second_layer": LAYER}, check_squared(0, True), spoilt=FIXED,
+    Case("SquaredFlow.loss", lambda problem, W, second_layer: problem.squared().loss(
+        W, second_layer), {**WEIGHTS, "second_layer": LAYER}, check_squared(0, True), spoilt=FIXED,
          says={"W": r"\bW\b|" + MIXED + "|second_layer"}),
-    Case("SquaredFlow.gradient", lambda problem, W, second_layer: problem.squared().gradient(W,
-        second_layer),
-         {**WEIGHTS, "second_layer": LAYER}, check_squared(1, True), spoilt=FIXED,
+    Case("SquaredFlow.gradient", lambda problem, W, second_layer: problem.squared().gradient(
+        W, second_layer), {**WEIGHTS, "second_layer": LAYER}, check_squared(1, True), spoilt=FIXED,
          says={"W": r"\bW\b|" + MIXED + "|second_layer"}),
     Case("SquaredFlow.loss", lambda problem, W,
         second_layer: problem.squared(constrained=False).loss(

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 import hermiteflow as hf
+from hermiteflow import _checks
 from hermiteflow._statistics import Interval, bootstrap_quantiles, quantiles, slope_interval
 
 from ._common import (
@@ -198,8 +199,8 @@ def _point(
     }
 
 
-def log_rate_bounds(gram: np.ndarray[Any, Any]) -> tuple[float, float]:
-    """Theory's bounds of dT/dlog d for ``psi = u^2``: 1/(4 lambda), lambda a growth rate.
+def log_rate_bounds(gram: np.ndarray[Any, Any], leading: float = 1.0) -> tuple[float, float]:
+    """Theory's bounds of dT/dlog d for ``psi = c u^2 + ...``: 1/(4 c lambda), lambda a growth rate.
 
     With equal row sums lambda is the largest eigenvalue, and the bounds are equal. Otherwise the
     largest overlap grows at a rate between 1 - R and 1 + R, R the largest sum of the off-diagonal
@@ -209,19 +210,31 @@ def log_rate_bounds(gram: np.ndarray[Any, Any]) -> tuple[float, float]:
     ----------
     gram : ndarray, shape (k, k)
         Gram matrix of the index vectors.
+    leading : float, optional
+        c > 0, the square of the link's second Hermite coefficient; 1 for h_2. What follows in psi
+        does not matter.
 
     Examples
     --------
     >>> log_rate_bounds(np.eye(3))
     (0.25, 0.25)
+    >>> log_rate_bounds(np.eye(3), leading=hf.hermite({2: 0.5, 3: 1.0}).coefficients(2)[2] ** 2)
+    (1.0, 1.0)
     """
+    leading = _checks.real(leading, "leading", low=0.0, open_low=True)
     gram = hf.IndexVectors(gram=gram).gram
     off = np.abs(gram - np.eye(len(gram))).sum(axis=1)
     if np.ptp(gram.sum(axis=1)) < 1e-12 and gram.min() >= 0.0:
-        rate = 0.25 / float(gram[0].sum())
+        rate = 0.25 / (leading * float(gram[0].sum()))
         return rate, rate
     radius = float(off.max())
-    return 0.25 / (1.0 + radius), 0.25 / (1.0 - radius) if radius < 1.0 else math.inf
+    slowest = 0.25 / (leading * (1.0 - radius)) if radius < 1.0 else math.inf
+    return 0.25 / (leading * (1.0 + radius)), slowest
+
+
+def _leading(link: hf.Link) -> float:
+    degree = int(link.information_exponent)
+    return float(link.coefficients(degree)[degree]) ** 2
 
 
 def _dataset(
@@ -272,6 +285,11 @@ def _dataset(
                 "link",
                 [link.information_exponent for link in config.links],
                 {"units": "1"},
+            ),
+            "leading": (
+                "link",
+                [_leading(link) for link in config.links],
+                {"units": "1", "long_name": "coefficient of u^p* in psi(u)"},
             ),
         },
         coords={
