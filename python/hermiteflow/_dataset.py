@@ -69,8 +69,10 @@ def to_dataset(solution: Solution) -> xr.Dataset:
     return xr.Dataset(data, coords, described)
 
 
-def describe_run(title: str, time_unit: str, flow: object, run: object) -> dict[str, Any]:
-    """Return the attributes of a file of any solution."""
+def describe_run(
+    title: str, time_unit: str, flow: object, run: object, *, nan: bool = False
+) -> dict[str, Any]:
+    """Return the attributes of a file of any solution; `nan`: a run may hold values not known."""
     return {
         "hermiteflow_format": FORMAT,
         "format_version": VERSION,
@@ -78,7 +80,7 @@ def describe_run(title: str, time_unit: str, flow: object, run: object) -> dict[
         "title": title,
         "time_unit": time_unit,
         "flow": json.dumps(flow, allow_nan=False),
-        "run": json.dumps(run, allow_nan=False),
+        "run": json.dumps(run, allow_nan=nan),
     }
 
 

@@ -69,7 +69,7 @@ def to_dataset(solution: SquaredSolution) -> xr.Dataset:
         "events": events,
     }
     time_unit = _TIME_UNIT.format(*loss)
-    described = describe_run(solution._card().title, time_unit, flow, run)
+    described = describe_run(solution._card().title, time_unit, flow, run, nan=True)
     return xr.Dataset(data, coords, described)
 
 
