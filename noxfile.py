@@ -353,7 +353,7 @@ def extend(session: nox.Session) -> None:
     shutil.rmtree(copy, ignore_errors=True)
     session.run("git", "clone", "--quiet", str(ROOT), str(copy), external=True)
     patches = sorted((ROOT / "docs" / "extending").glob("*.patch"))
-    names = ("activations", "online_direct", "chain", "tableau", "bs3")
+    names = ("activations", "recipes", "online_direct", "chain", "tableau", "bs3")
     with session.chdir(copy):
         session.run("git", "apply", *map(str, patches), external=True)
         session.install(".[test]")

@@ -164,17 +164,21 @@ def _silu_slope(x: Array) -> Array:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """sigma, sigma', the series, and whether its squares p c_p^2 end before MAX_DEGREE."""
+    """sigma, sigma', the series to MAX_DEGREE, and what tells how much lies beyond it.
+
+    `energy` is E sigma'(X)^2 from the even and from the odd degrees of sigma. Without it the series
+    must end before MAX_DEGREE within rounding, and one that does not is refused.
+    """
 
     function: Function
     slope: Function | None
     series: Callable[[], Array]
-    ends: bool = True
+    energy: tuple[float, float] | None = None
 
 
 _RECIPES = {
-    "relu": _Recipe(
-        lambda x: np.maximum(x, 0.0), lambda x: np.heaviside(x, 0.0), _relu_series, ends=False
+    "relu": _Recipe(  # relu' = 1/2 + sign/2
+        lambda x: np.maximum(x, 0.0), lambda x: np.heaviside(x, 0.0), _relu_series, (0.25, 0.25)
     ),
     "erf": _Recipe(_erf, lambda x: 2.0 * _DENSITY_0 * _bell(x), _erf_series),
     "tanh": _Recipe(
@@ -202,7 +206,7 @@ _RECIPES = {
         _silu_slope,
         lambda: _projected(lambda x: 0.5 * x * np.tanh(0.5 * x), 0, 1, 0.5),
     ),
-    "sign": _Recipe(np.sign, None, _sign_series, ends=False),
+    "sign": _Recipe(np.sign, None, _sign_series, (0.0, math.inf)),
     "cos": _Recipe(
         np.cos, lambda x: -np.sin(x), lambda: _exponential_series(math.exp(-0.5), (1, 0, -1, 0))
     ),
@@ -216,17 +220,49 @@ NAMES = tuple(_RECIPES)
 @cache
 def named(name: str) -> Activation:
     """Return one of `NAMES`."""
-    recipe = _RECIPES[name]
+    return _completed(name, _RECIPES[name])
+
+
+def _completed(name: str, recipe: _Recipe) -> Activation:
+    """Return a recipe's function with its series, and what lies beyond it.
+
+    Raises
+    ------
+    ValueError
+        If the series goes on and the recipe has no energy, or less than the series holds.
+    """
     series = recipe.series()
-    beyond = (0.0, 0.0)
-    if recipe.ends:
-        last = np.flatnonzero(np.abs(series) > 1e-16 * np.max(np.abs(series)))
-        series = series[: int(last[-1]) + 1]
-    elif recipe.slope is None:  # E sigma'^2 is infinite, in odd degrees
-        beyond = (0.0, math.inf)
-    else:  # E relu'^2 = 1/2, of which c_1^2 = 1/4
-        beyond = (0.25 - float(np.sum((np.arange(series.size) * series**2)[::2])), 0.0)
-    return Activation(name, tuple(series.tolist()), beyond, True, recipe.function, recipe.slope)
+    sizes = np.abs(series)
+    beyond = np.zeros(2)
+    if recipe.energy is None:
+        last = int(np.flatnonzero(sizes > 1e-16 * np.max(sizes))[-1])
+        if last >= MAX_DEGREE - 1:  # an odd or even function skips one
+            raise ValueError(
+                f"the recipe of {name!r} must have its energy (E sigma'^2 of even and of odd "
+                f"degrees), or a series that ends before degree {MAX_DEGREE}, got "
+                f"{sizes[last] / np.max(sizes):.1e} of the largest coefficient at degree {last}"
+            )
+        series = series[: last + 1]
+    else:
+        terms = np.arange(series.size) * series**2
+        kept = np.array([np.sum(terms[::2]), np.sum(terms[1::2])])
+        beyond = np.array(recipe.energy) - kept
+        rounding = 1e-13 * float(np.sum(kept))
+        if np.any(beyond < -rounding):
+            raise ValueError(
+                f"the recipe of {name!r} must have an energy (E sigma'^2 of even and of odd "
+                f"degrees) of at least {kept[0]:.6g} and {kept[1]:.6g}, which its series has, got "
+                f"{recipe.energy[0]:.6g} and {recipe.energy[1]:.6g}"
+            )
+        beyond[beyond <= rounding] = 0.0
+    return Activation(
+        name,
+        tuple(series.tolist()),
+        (float(beyond[0]), float(beyond[1])),
+        True,
+        recipe.function,
+        recipe.slope,
+    )
 
 
 # ------------------------------------------------------------------ any function
