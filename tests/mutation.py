@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = {
     "_checks": "test_checks test_bad_input",
     "links": "test_links test_differential_values test_activations test_display",
-    "_activations": "test_activations test_recipes test_links",
+    "_activations": "test_activations test_callables test_recipes test_links",
     "interactions": "test_interactions test_differential_values test_activations",
     "_arcsine": "test_activations",
     "exact": "test_exact test_odd_input",

@@ -277,14 +277,16 @@ def projected(function: Callable[[Array], object], name: str) -> Activation:
         If its values are not finite and of the shape of its argument, if panels of width 1/8 do
         not resolve it, or if it grows so fast that its norm is not found.
     """
-    series, total = _by_panels(function, panel=0.125)
-    coarse, _ = _by_panels(function, panel=0.25)
+    series, total = _by_panels(function, order=16)
+    # on the same panels, so that a kink at any of their edges is no defect
+    coarse, _ = _by_panels(function, order=11)
     norm = float(np.linalg.norm(series))
     defect = float(np.max(np.abs(series - coarse)))
     if defect > 1e-9 * max(norm, 1e-300):
         raise ValueError(
-            f"function must be resolved by panels of width 1/8, got coefficients that change by "
-            f"{defect:.1e} between two quadratures (norm {norm:.3g})"
+            "function must be smooth between multiples of 1/8, where alone it may have kinks and "
+            f"jumps, got coefficients that change by {defect:.1e} between two quadratures (norm "
+            f"{norm:.3g}); shift a kink onto such a multiple, or add functions known by name"
         )
     significant = np.flatnonzero(np.abs(series) > 1e-16 * norm)
     series = series[: int(significant[-1]) + 1] if significant.size else series[:1]
@@ -300,14 +302,25 @@ def projected(function: Callable[[Array], object], name: str) -> Activation:
     )
 
 
-def _by_panels(function: Callable[[Array], object], panel: float) -> tuple[Array, Array]:
+def _called(function: Callable[[Array], object], x: Array) -> object:
+    """Return function(x), or tell that a function of one number must be vectorised."""
+    try:
+        return function(x)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"function must be vectorised and real: for shape {x.shape} it raised "
+            f"{type(error).__name__} ({error}); np.vectorize(function, otypes=[float]) takes arrays"
+        ) from error
+
+
+def _by_panels(function: Callable[[Array], object], order: int) -> tuple[Array, Array]:
     """Coefficients by Gauss-Legendre quadrature, and sums of p c_p^2 over even and odd p."""
-    order, reach = 16, 32.0
+    panel, reach = 0.125, 32.0
     nodes, weights = legendre.leggauss(order)
     edges = np.arange(-reach, reach, panel)
     x = edges[:, None] + 0.5 * panel * (1.0 + nodes)
     with np.errstate(over="ignore", invalid="ignore"):
-        value = np.asarray(function(x))
+        value = np.asarray(_called(function, x))
     if value.shape != x.shape or value.dtype.kind not in "fiub":
         raise ValueError(
             f"function must be vectorised and real: for shape {x.shape} it returned "

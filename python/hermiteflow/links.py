@@ -48,7 +48,7 @@ class Link(_display.Shown):
 
     References
     ----------
-    docs/mathematics, section 1.
+    docs/mathematics, "Model".
 
     Examples
     --------
@@ -268,6 +268,12 @@ class Link(_display.Shown):
         return self + (-other)
 
 
+def check_varies(link: Link, name: str) -> None:
+    """Refuse a constant, of which quadrature leaves rounding in all degrees."""
+    if link.information_exponent == math.inf:
+        raise ValueError(f"{name} must not be constant, got {link._formula()} within rounding")
+
+
 def _bracketed(label: str) -> str:
     return f"({label})" if " " in label else label
 
@@ -347,22 +353,22 @@ def link(function: str | Link | Callable[[Array], ArrayLike]) -> Link:
     "sign", "cos", "sin" and "exp", with their coefficients to rounding; "relu" and "sign", whose
     series converge slowly, have interactions with themselves in closed form.
 
-    Of a callable, which may have kinks at multiples of 1/8, coefficients are found up to degree
-    128 by Gauss-Legendre quadrature. Kinks make psi' converge slowly, and solvers refuse what is
-    not known to their tolerance: write max(x, 0) + 0.1 min(x, 0) as a sum, say,
-    ``0.9 * hf.link("relu") + 0.1 * hf.hermite(1)``.
+    Of a callable, which may have kinks and jumps at multiples of 1/8 only, coefficients are found
+    up to degree 128 by Gauss-Legendre quadrature. Where they fall slowly, as at kinks, solvers
+    refuse what is not known to their tolerance (docs/choosing): write max(x, 0) + 0.1 min(x, 0) as
+    a sum, say, ``0.9 * hf.link("relu") + 0.1 * hf.hermite(1)``.
 
     Raises
     ------
     TypeError
         If `function` is neither text, callable nor a link.
     ValueError
-        If the name is not known; if a callable does not return finite values of the shape of its
-        argument, or has features that the quadrature does not resolve.
+        If the name is not known; if a callable does not take arrays and return finite values of
+        their shape, or has features that the quadrature does not resolve.
 
     References
     ----------
-    docs/mathematics, section 2.
+    docs/mathematics, "Interaction".
 
     Examples
     --------

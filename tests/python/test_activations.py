@@ -240,62 +240,6 @@ def test_a_tail_bounds_what_is_left_out() -> None:
     assert hf.Interaction(hf.link("sign"), hf.hermite(3)).tail == 0.0
 
 
-@pytest.mark.parametrize(
-    ("function", "parities"),
-    [
-        (np.sign, (False, True)),
-        (lambda x: 1.0 * (x > 0.0), (False, True)),
-        (lambda x: np.abs(np.floor(np.abs(x))), (True, False)),
-        (np.floor, (False, True)),  # x - 1/2 and an odd function
-        (lambda x: np.where(x > 0.5, 1.0, 0.0), (True, True)),
-        (np.abs, (False, False)),
-        (lambda x: np.clip(x, -1.0, 1.0), (False, False)),
-    ],
-)
-def test_a_jump_has_infinite_energy(
-    function: Callable[[Array], Array], parities: tuple[bool, bool]
-) -> None:
-    """Sigma' has a delta there, which no quadrature of sigma sees."""
-    part = hf.link(function).parts[0][0]
-    assert tuple(np.isinf(part.beyond)) == parities
-    if any(parities):
-        flow = hf.CorrelationFlow(hf.Orthonormal(k=2), hf.link(function).without(1))
-        with pytest.raises(ValueError, match="a series of psi' that reaches the tolerance"):
-            hf.solve(flow, overlaps=[[0.1, 0.2]])
-        with pytest.raises(ValueError, match="complete to 1e-13"):
-            hf.fixed_points(flow)
-
-
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda x: np.exp(x * x),
-        lambda x: np.exp(0.49 * x * x),
-        lambda x: np.exp(30.0 * x),
-        lambda x: np.exp(x**3),
-    ],
-)
-def test_a_norm_that_is_not_found_is_an_error(function: Callable[[Array], Array]) -> None:
-    with pytest.raises(ValueError, match=r"function must have a finite E sigma\(X\)\^2"):
-        hf.link(function)
-
-
-def test_what_a_callable_returns_is_checked() -> None:
-    for function, words in (
-        (lambda x: 1.0, r"shape \(\) and dtype float64"),
-        (lambda x: x[:, 0], r"shape \(512,\)"),
-        (lambda x: 1j * x, "dtype complex128"),
-        (lambda x: x.astype(str), "dtype <U"),
-    ):
-        with pytest.raises(ValueError, match=f"function must be vectorised and real.*{words}"):
-            hf.link(function)
-    assert hf.link(lambda x: x > 0.0).coefficients(0)[0] == pytest.approx(0.5, rel=1e-14)
-    assert hf.link(np.float32).information_exponent == 1
-    # a norm is not found where the values still grow: at the end of the panels
-    with pytest.raises(ValueError, match=r"finite E sigma.* near \|x\| = 32$"):
-        hf.link(lambda x: np.exp(0.49 * x * x))
-
-
 def test_what_is_left_of_a_relu() -> None:
     """E relu'^2 = 1/2: what is beyond degree 640 is of even degree and meets another kink's."""
     relu = hf.link("relu")
