@@ -24,7 +24,7 @@ class TeacherStudent(Shown):
 
     References
     ----------
-    docs/mathematics, section 1.
+    docs/mathematics, "Model".
     """
 
     targets: Targets

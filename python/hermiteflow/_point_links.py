@@ -29,7 +29,7 @@ def point_link(link: Link) -> _core.PointSpec:
 
     References
     ----------
-    docs/mathematics, section 1.
+    docs/mathematics, "Model".
 
     Examples
     --------

@@ -118,7 +118,7 @@ class SquaredLoss(TeacherStudent):
 
         References
         ----------
-        docs/mathematics, section 2.
+        docs/mathematics, "Interaction".
         """
         student = self.student or self.link
         rtol = _checks.real(rtol, "rtol", low=0.0)

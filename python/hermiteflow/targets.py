@@ -20,7 +20,7 @@ class Targets(Shown, ABC):
 
     References
     ----------
-    docs/mathematics, section 1.
+    docs/mathematics, "Model".
     """
 
     k: int

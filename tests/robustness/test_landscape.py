@@ -49,7 +49,7 @@ def check_point(answer: Any, problem: Problem, overlaps: Any, d: Any) -> None:
 
 
 def check_points(answer: hf.FixedPoints, pair: Any, k: Any, d: Any) -> None:
-    """The number known in closed form (docs/mathematics, section 6), and zero fields."""
+    """The number known in closed form (docs/mathematics, fixed points), and zero fields."""
     p, number = pair[1], int(k)
     assert answer.total == (3**number - 1 if p % 2 == 0 else 2 * (2**number - 1))
     assert set(answer.kind.tolist()) <= set(KINDS)

@@ -97,7 +97,7 @@ def bifurcation_diagram(
 
     References
     ----------
-    docs/mathematics, section 6: (11), (12).
+    docs/mathematics, "Fixed points and their kind": (11), (12).
 
     Examples
     --------

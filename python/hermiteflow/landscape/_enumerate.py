@@ -65,7 +65,7 @@ def fixed_points(
 
     References
     ----------
-    docs/mathematics, section 6.
+    docs/mathematics, "Fixed points and their kind".
 
     Examples
     --------

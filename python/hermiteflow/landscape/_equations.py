@@ -1,4 +1,4 @@
-"""Fixed points with r distinct overlaps as zeros of r - 1 equations: docs/mathematics, section 6.
+"""Fixed points with r distinct overlaps as zeros of r - 1 equations.
 
 At a fixed point psi' takes the values of a straight line, slope and intercept of which depend on
 the whole point: the overlaps are places where the curve psi' meets a line. In terms of divided

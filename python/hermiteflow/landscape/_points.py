@@ -220,7 +220,7 @@ def find_fixed_points(
 
     References
     ----------
-    docs/mathematics (11), section 6.
+    docs/mathematics (11), "Fixed points and their kind".
 
     Examples
     --------

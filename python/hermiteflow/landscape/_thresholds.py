@@ -328,7 +328,7 @@ def fold_beta(link: Link | Interaction, k: int) -> Fold:
 
     References
     ----------
-    docs/mathematics, section 6.
+    docs/mathematics, "Fixed points and their kind".
 
     Examples
     --------
@@ -358,7 +358,7 @@ def equal_loss_beta(link: Link | Interaction, k: int) -> float:
 
     References
     ----------
-    docs/mathematics, section 6.
+    docs/mathematics, "Fixed points and their kind".
 
     Examples
     --------
