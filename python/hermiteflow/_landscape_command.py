@@ -17,7 +17,8 @@ from ._usage import UsageError, at_least, natural, need
 _HELP = """\
 List every fixed point of one neuron with its kind, at each beta: orbits under the symmetries of
 equiangular index vectors, their loss, Morse index in span(V) and eigenvalue outside of it. Print
-the values of beta at which minima appear, tie and vanish, and draw all branches over beta.
+the values of beta at which minima appear, tie and vanish, and draw all branches over beta, into
+landscape.pdf in the working folder unless --out says another file, or - for none.
 
 exit status: 0, 2 for bad usage, 130 for Ctrl-C
 """
