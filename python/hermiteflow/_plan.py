@@ -69,7 +69,7 @@ def plan(*, quick: bool) -> dict[str, dict[str, Any]]:
     Parameters
     ----------
     quick : bool
-        Smaller samples: under half a minute on two cores.
+        Smaller samples: under a minute on two cores.
 
     Examples
     --------

@@ -29,7 +29,7 @@ exit status: 0 if every claim holds, 1 if one does not, 2 for bad usage, 130 for
 """
 _EXAMPLES = """\
 examples:
-  hermiteflow reproduce --quick                   half a minute, into ./hermiteflow-reproduce
+  hermiteflow reproduce --quick                   under a minute, into ./hermiteflow-reproduce
   hermiteflow reproduce --out results --seed 7    the full run, other random numbers
   hermiteflow reproduce --out results --seed 7 --resume     goes on after Ctrl-C
   hermiteflow reproduce --executor tcp://host:8786          on a dask cluster
@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--quick", action="store_true", help="smaller samples, half a minute")
+    parser.add_argument("--quick", action="store_true", help="smaller samples, under a minute")
     parser.add_argument(
         "--out",
         type=Path,

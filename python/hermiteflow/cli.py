@@ -25,7 +25,7 @@ Print a script that completes commands and options, for example
 """
 _EXAMPLES = """\
 examples:
-  hermiteflow reproduce --quick                   half a minute, into ./hermiteflow-reproduce
+  hermiteflow reproduce --quick                   under a minute, into ./hermiteflow-reproduce
   hermiteflow reproduce --out results --seed 7    the full run, other random numbers
   hermiteflow landscape --k 10 --p 3              every fixed point, and a figure over beta
   hermiteflow run coverage --k 5 20 --out c.nc    one experiment of one's own
