@@ -17,7 +17,7 @@ from ._checks import Array
 from ._ends import name_ends
 from ._request import Start, Watch
 from .flows import CorrelationFlow
-from .links import check_varies
+from .interactions import refuse_series
 from .solution import SUCCESSES, SolveWarning, Status
 
 WEAKEST = 1e-60  # times grow as its inverse
@@ -67,13 +67,7 @@ def check_series(flow: CorrelationFlow, rtol: float) -> None:
     tail = flow.interaction.tail
     scale = float(np.max(np.abs(flow._slope.coefficients)))
     if tail > max(rtol, 1e-13) * scale:
-        check_varies(flow.link, "link")
-        check_varies(flow.student or flow.link, "student")
-        beyond = f"{tail / scale:.2g} (relative)" if scale > 0.0 else f"{tail:.2g} and no term"
-        raise ValueError(
-            f"link must have a series of psi' that reaches the tolerance {rtol:g}, got a bound of "
-            f"{beyond} on what lies beyond degree {flow.link.degree}"
-        )
+        refuse_series(flow.interaction, "link", "psi'", rtol, tail, scale, flow.link.degree)
 
 
 def check_scale(flow: CorrelationFlow, layer: Array | None) -> None:

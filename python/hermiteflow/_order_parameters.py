@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 
 from . import _checks
 from ._checks import Array
-from .interactions import Interaction
-from .links import Link, check_varies
+from .interactions import Interaction, refuse_series
+from .links import Link
 
 
 def check_order_parameters(
@@ -83,14 +83,7 @@ def check_tail(
     # links with no degree in common: what rounding leaves of their coefficients
     rounding = 1e-14 * _slope_norm(psi.link) * _slope_norm(psi.student or psi.link)
     if tail > max(rtol, 1e-13) * psi.scale + rounding:
-        check_varies(psi.link, "link")
-        check_varies(psi.student or psi.link, "student")
-        beyond = f"{tail / psi.scale:.2g} (relative)" if psi.scale > 0.0 else f"{tail:.2g}"
-        raise ValueError(
-            f"{name} must have a series of {series} that reaches the tolerance {rtol:g}, got a "
-            f"bound of {beyond} on what lies beyond degree {degree}; write a function with a kink "
-            "as a sum of hf.link('relu') and polynomials"
-        )
+        refuse_series(psi, name, series, rtol, tail, psi.scale, degree)
 
 
 def _slope_norm(link: Link) -> float:

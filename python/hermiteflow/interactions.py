@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.polynomial import polynomial as poly
@@ -18,7 +18,7 @@ from . import _checks, _display
 from ._activations import Activation, named
 from ._arcsine import arcsine
 from ._checks import Array
-from .links import Link
+from .links import Link, check_varies
 
 #: Functions whose interaction with themselves has no short series.
 _SINGULAR = ("relu", "sign")
@@ -263,3 +263,18 @@ class Interaction(_display.Shown):
 
 def _is_singular(student: Activation, teacher: Activation) -> bool:
     return student.named and student == teacher and student.name in _SINGULAR
+
+
+def refuse_series(
+    psi: Interaction, name: str, series: str, rtol: float, tail: float, scale: float, degree: int
+) -> NoReturn:
+    """Raise the ValueError of a truncated series that is not good enough, with what to do."""
+    check_varies(psi.link, "link")
+    check_varies(psi.student or psi.link, "student")
+    beyond = f"{tail / scale:.2g} (relative)" if scale > 0.0 else f"{tail:.2g} and no term"
+    raise ValueError(
+        f"{name} must have a series of {series} that reaches the tolerance {rtol:g}, got a bound "
+        f"of {beyond} on what lies beyond degree {degree}; give a larger rtol, the polynomial "
+        "hf.hermite(dict(enumerate(link.coefficients(60)))) for the link, or a sum of functions "
+        "by name where it is one"
+    )
