@@ -9,7 +9,7 @@ import importlib.util
 import math
 import numbers
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -191,15 +191,27 @@ def tolerance(value: object, name: str = "rtol") -> float:
     return relative
 
 
-def choice(value: object, name: str, options: Sequence[str]) -> str:
-    """Return one of the options, with a guess at what was meant otherwise."""
+def choice(
+    value: object,
+    name: str,
+    options: Sequence[str],
+    elsewhere: Mapping[str, tuple[str, str | None]] | None = None,
+) -> str:
+    """Return one of the options, with a guess at what was meant otherwise.
+
+    `elsewhere` maps names of other packages, in lower case, to whose they are and what the same
+    thing is called here (None: there is no such thing).
+    """
     listed = ", ".join(repr(option) for option in options)
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {listed}, got {describe(value)}")
     if value not in options:
-        raise ValueError(
-            f"{name} must be one of {listed}, got {value!r}{guess(value.lower(), options)}"
-        )
+        told = guess(value.lower(), options)
+        if elsewhere is not None and value.lower() in elsewhere:
+            owner, here = elsewhere[value.lower()]
+            told = f"; {owner} {value} "
+            told += f"is {here!r} here" if here is not None else "has no counterpart here"
+        raise ValueError(f"{name} must be one of {listed}, got {value!r}{told}")
     return value
 
 

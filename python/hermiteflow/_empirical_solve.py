@@ -13,7 +13,7 @@ from . import _checks, _core
 from ._checks import Array
 from ._engine import Progress
 from ._memory import check_limit
-from ._request import tolerances, warn_atol
+from ._request import check_method, tolerances, warn_atol
 from ._squared_solve import Watched, _Steps, how_it_went, watched
 from .empirical import EmpiricalFlow
 from .empirical_solution import EmpiricalSolution
@@ -45,7 +45,7 @@ def solve_empirical(
     n_threads: int | None,
 ) -> EmpiricalSolution:
     """Integrate all neurons together; arguments as in `solve`."""
-    method = _checks.choice(method, "method", tuple(_core.METHODS))
+    method = check_method(method)
     t_end = _checks.real(t_end, "t_end", low=0.0, infinite=True)
     if math.isinf(t_end):
         raise ValueError(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from . import _checks, _core
 from ._checks import Array
 from ._ends import name_ends
-from ._request import Start, Watch
+from ._request import Start, Watch, check_method
 from .flows import CorrelationFlow
 from .interactions import refuse_series
 from .solution import SUCCESSES, SolveWarning, Status
@@ -53,7 +53,7 @@ def make_request(
     if not isinstance(flow, CorrelationFlow):
         raise TypeError(f"flow must be a CorrelationFlow, got {_checks.describe(flow)}")
     return Request(
-        method=_checks.choice(method, "method", tuple(_core.METHODS)),
+        method=check_method(method),
         t_end=_checks.real(t_end, "t_end", low=0.0, infinite=True),
         renormalize=_checks.flag(renormalize, "renormalize"),
         max_steps=_checks.integer(max_steps, "max_steps", high=_checks.LARGEST),

@@ -16,6 +16,17 @@ from .events import Converged, Event, HittingTime, check_levels
 from .flows import CorrelationFlow
 from .solution import SolveWarning
 
+#: Methods of SciPy's solve_ivp, and what they are called here.
+_OF_SCIPY = {"RK45": "dopri5", "DOP853": "dop853"} | dict.fromkeys(
+    ("RK23", "Radau", "BDF", "LSODA")
+)
+
+
+def check_method(value: object) -> str:
+    """Return the name of a method; SciPy's names of the same ones are told of."""
+    elsewhere = {name.lower(): ("SciPy's", here) for name, here in _OF_SCIPY.items()}
+    return _checks.choice(value, "method", tuple(_core.METHODS), elsewhere)
+
 
 @dataclass(frozen=True)
 class Start:

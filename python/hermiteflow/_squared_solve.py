@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import _checks, _coordinates, _core, _squared_engine
+from . import _checks, _coordinates, _squared_engine
 from ._checks import Array
 from ._engine import Progress
 from ._memory import check_limit
-from ._request import tolerances, warn_atol
+from ._request import check_method, tolerances, warn_atol
 from .events import Converged, Event, HittingTime, LossLevel, check_levels
 from .solution import SUCCESSES, SolveWarning, Status
 from .squared import SquaredFlow
@@ -129,7 +129,7 @@ def solve_squared(
     n_threads: int | None,
 ) -> SquaredSolution:
     """Integrate all neurons together; arguments as in `solve`."""
-    method = _checks.choice(method, "method", tuple(_core.METHODS))
+    method = check_method(method)
     form = _checks.choice(form, "form", FORMS)
     sphere = flow.constrained
     if form == "order parameters" and not (sphere and not flow.train_second_layer):

@@ -1,0 +1,72 @@
+"""Errors that say what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import integrate
+
+import hermiteflow as hf
+from hermiteflow import _core
+from hermiteflow._request import _OF_SCIPY
+
+LINK = hf.hermite(3)
+WIDE = hf.IndexVectors(np.eye(3, 40))
+CORRELATION = hf.CorrelationFlow(WIDE, LINK)
+SQUARED = hf.SquaredFlow(WIDE, LINK)
+
+
+def message(call: Callable[[], object], error: type[Exception] = ValueError) -> str:
+    with pytest.raises(error) as caught:
+        call()
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+# ------------------------------------------------------------------ names of methods
+
+
+def same_method(scipys: str, ours: str) -> bool:
+    """Whether a method of SciPy has the weights of one of ours."""
+    both = getattr(integrate, scipys).B, np.asarray(_core.tableau(ours)["b"])
+    # stages of weight 0 at the end are for the error and for dense output
+    stages = max(b.size for b in both)
+    theirs, here = (np.pad(b, (0, stages - b.size)) for b in both)
+    return bool(np.allclose(theirs, here, rtol=0, atol=1e-14))
+
+
+def test_scipys_methods_are_ours_of_those_names() -> None:
+    pairs = {theirs: ours for theirs, ours in _OF_SCIPY.items() if ours is not None}
+    assert pairs.keys() == {"RK45", "DOP853"}
+    assert all(same_method(theirs, ours) for theirs, ours in pairs.items())
+    # planted: what was suggested for RK45, and another method of the same order
+    assert not same_method("RK45", "rk4")
+    assert not same_method("RK45", "tsit5")
+    # the others are none of ours
+    assert not any(same_method("RK23", ours) for ours in _core.METHODS)
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("RK45", "; SciPy's RK45 is 'dopri5' here"),
+        ("rk45", "; SciPy's rk45 is 'dopri5' here"),
+        ("DOP853", "; SciPy's DOP853 is 'dop853' here"),
+        ("RK23", "; SciPy's RK23 has no counterpart here"),
+        ("LSODA", "; SciPy's LSODA has no counterpart here"),
+        ("RK4", "; did you mean 'rk4'?"),
+        ("euler", ""),
+    ],
+)
+def test_a_method_of_scipy_is_named(method: str, told: str) -> None:
+    X = np.random.default_rng(0).standard_normal((50, 40))
+    empirical = hf.EmpiricalFlow(WIDE, LINK, X)
+    wanted = f"method must be one of 'rk4', 'dopri5', 'tsit5', 'dop853', got {method!r}{told}"
+    W = np.eye(2, 40)
+    for flow in (CORRELATION, SQUARED, empirical):
+        assert message(lambda f=flow: hf.solve(f, weights=W, t_end=1.0, method=method)) == wanted
+    ensemble = lambda: hf.solve_ensemble(CORRELATION, n=2, d=40, method=method)  # noqa: E731
+    assert message(ensemble) == wanted
