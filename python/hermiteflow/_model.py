@@ -116,5 +116,6 @@ class TeacherStudent(Shown):
         return self._project(self._weights(W), n_threads)
 
     def _project(self, weights: Array, n_threads: int | None) -> Array:
+        self.targets._check_width(weights.shape, "W")
         vectors = self.targets.vectors(weights.shape[1])
         return _core.project_weights(weights, vectors, _checks.threads(n_threads))

@@ -157,6 +157,7 @@ def start_of_weights(flow: Flow, weights: ArrayLike, method: str) -> Start:
         rows = rows / norms[:, None]
     else:
         rows = _checks.array(weights, "weights", ("n", "d"))
+    flow.targets._check_width(rows.shape, "weights")
     d = dimension(flow, rows.shape[1])
     if method == "in_law":
         return Start(_coordinates.of_weights(flow.targets, rows, unit=unit).state, Frame(), d)

@@ -60,6 +60,7 @@ def make_start(
     targets = flow.targets
     if weights is not None:
         rows, norms = _checks.unit_rows(weights, "weights", ("n", "d"))
+        targets._check_width(rows.shape, "weights")
         vectors = targets.vectors(rows.shape[1])
         start = _core.project_weights(rows, vectors, threads) / norms[:, None]
         inside = targets.squared_projection(start)

@@ -268,6 +268,7 @@ def _start(
         else:
             rows = _checks.array(weights, "weights", ("n", "d"))
             _check_norms(flow, rows)
+        targets._check_width(rows.shape, "weights")
         _check_memory(memory_limit, rows.shape[0], targets.k, saved, d=rows.shape[1])
         start = _coordinates.of_weights(targets, rows, unit=unit)
         return start, *_coordinates.order_parameters(targets, start.state, unit=unit)

@@ -131,7 +131,7 @@ class EmpiricalFlow(SampledModel):
                 f"X must have shape (N, d) with d >= rank(G) + 1 = {targets.rank + 1}, "
                 f"got {sample.shape}"
             )
-        targets.check_dimension(d)
+        targets._check_width(sample.shape, "X", "N")
         labels = None if y is None else _checks.array(y, "y", (N,)).copy()
         vectors = targets.vectors(d)
         # also where labels are given: it finds what is not finite in X

@@ -99,6 +99,7 @@ class CorrelationFlow(TeacherStudent):
         array([[-0.6912,  0.5184]])
         """
         weights = self._weights(W)
+        self.targets._check_width(weights.shape, "W")
         vectors = self.targets.vectors(weights.shape[1])
         layer = self.neurons(weights.shape[0])
         count = _checks.threads(n_threads)

@@ -59,6 +59,16 @@ class Targets(Shown, ABC):
         if d < self.rank:
             raise ValueError(f"d must be at least rank(G) = {self.rank}, got {d}")
 
+    def _check_width(self, shape: tuple[int, ...], name: str, rows: str = "n") -> None:
+        """Raise ValueError unless rows of this shape (n, d) lie in the R^d of the index vectors.
+
+        For arrays, whose reader gave no d that `check_dimension` could tell of.
+        """
+        if shape[1] < self.rank:
+            raise ValueError(
+                f"{name} must have shape ({rows}, d) with d >= rank(G) = {self.rank}, got {shape}"
+            )
+
     def vectors(self, d: int) -> Array:
         """Return V, shape (k, d): [L, 0] with L L^T = G, or the vectors that were given.
 
@@ -298,6 +308,15 @@ class IndexVectors(Targets):
         if self.V is not None and d != np.shape(self.V)[1]:
             raise ValueError(f"d must be {np.shape(self.V)[1]}, the dimension of V, got {d}")
         super().check_dimension(d)
+
+    def _check_width(self, shape: tuple[int, ...], name: str, rows: str = "n") -> None:
+        """Raise ValueError unless rows of this shape are as wide as V, or as rank(G) at least."""
+        if self.V is not None and shape[1] != np.shape(self.V)[1]:
+            raise ValueError(
+                f"{name} must have shape ({rows}, {np.shape(self.V)[1]}), for V has shape "
+                f"{np.shape(self.V)}, got {shape}"
+            )
+        super()._check_width(shape, name, rows)
 
     def vectors(self, d: int) -> Array:
         """Return V, shape (k, d): [L, 0], or the vectors that were given (not copied)."""

@@ -55,7 +55,11 @@ BAD: list[tuple[type[Exception], str, Callable[[], object]]] = [
     (ValueError, "d must be at least rank(G) = 2", lambda: T2.vectors(1)),
     (ValueError, "d must be at least", lambda: hf.random_overlaps(T2, n=1, d=1, seed=0)),
     (ValueError, "d must be 4, the dimension of V", lambda: hf.IndexVectors(W).vectors(5)),
-    (ValueError, "d must be", lambda: FLOW.loss([[1.0]])),
+    (
+        ValueError,
+        "W must have shape (n, d) with d >= rank(G) = 2, got (1, 1)",
+        lambda: FLOW.loss([[1.0]]),
+    ),
     # starts
     (ValueError, "at most 1000000000000000000", lambda: hf.random_overlaps(T2, n=1, d=10**19)),
     (ValueError, "n must be", lambda: hf.random_weights(n=0, d=3)),

@@ -75,7 +75,7 @@ BAD: list[tuple[type[Exception], str, Callable[[], object]]] = [
      lambda: flow(X[:, ::2], targets=hf.Orthonormal(k=1))),
     (ValueError, "X must have shape (N, d) with d >= rank(G) + 1 = 5, got (50, 4)",
      lambda: flow(targets=hf.Orthonormal(k=4))),
-    (ValueError, "d must be 3, the dimension of V, got 4",
+    (ValueError, "X must have shape (N, 3), for V has shape (2, 3), got (50, 4)",
      lambda: flow(targets=hf.IndexVectors(np.eye(2, 3)))),
     (ValueError, "link must be finite on X, got f*(x) = nan in row 3, with |x| = ",
      lambda: flow(spoilt(40.0, (3, 0)), hf.link(np.arctan))),

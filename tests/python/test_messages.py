@@ -13,9 +13,12 @@ from hermiteflow import _core
 from hermiteflow._request import _OF_SCIPY
 
 LINK = hf.hermite(3)
+ORTHONORMAL = hf.CorrelationFlow(hf.Orthonormal(k=3), LINK)
 WIDE = hf.IndexVectors(np.eye(3, 40))
 CORRELATION = hf.CorrelationFlow(WIDE, LINK)
 SQUARED = hf.SquaredFlow(WIDE, LINK)
+FREE = hf.SquaredFlow(WIDE, LINK, constrained=False)
+W41 = np.eye(2, 41)
 
 
 def message(call: Callable[[], object], error: type[Exception] = ValueError) -> str:
@@ -70,3 +73,40 @@ def test_a_method_of_scipy_is_named(method: str, told: str) -> None:
         assert message(lambda f=flow: hf.solve(f, weights=W, t_end=1.0, method=method)) == wanted
     ensemble = lambda: hf.solve_ensemble(CORRELATION, n=2, d=40, method=method)  # noqa: E731
     assert message(ensemble) == wanted
+
+
+# ------------------------------------------------------------------ widths
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("weights", lambda: hf.solve(CORRELATION, weights=W41)),
+        ("weights", lambda: hf.solve(CORRELATION, weights=W41, t_end=1.0, reduce=False)),
+        ("weights", lambda: hf.solve(SQUARED, weights=W41, t_end=1.0)),
+        ("weights", lambda: hf.solve(FREE, weights=W41, t_end=1.0)),
+        ("weights", lambda: hf.online_sgd(
+            CORRELATION, weights=W41, steps=1, learning_rate=1e-3, seed=0)),
+        ("W", lambda: CORRELATION.loss(W41)),
+        ("W", lambda: CORRELATION.gradient(W41)),
+        ("W", lambda: CORRELATION.overlaps(W41)),
+        ("W", lambda: SQUARED.loss(W41)),
+        ("W", lambda: SQUARED.gradient(W41)),
+        ("W", lambda: SQUARED.hessian(W41)),
+        ("W", lambda: FREE.gradient(W41)),
+        ("X", lambda: hf.EmpiricalFlow(WIDE, LINK, np.ones((2, 41)))),
+    ],
+)  # fmt: skip
+def test_a_wrong_width_names_the_array(name: str, call: Callable[[], object]) -> None:
+    rows = "N" if name == "X" else "n"
+    wanted = f"{name} must have shape ({rows}, 40), for V has shape (3, 40), got (2, 41)"
+    assert message(call) == wanted
+
+
+def test_too_narrow_weights_name_the_array() -> None:
+    wanted = "must have shape (n, d) with d >= rank(G) = 3, got (1, 2)"
+    assert message(lambda: ORTHONORMAL.gradient([[0.6, 0.8]])) == f"W {wanted}"
+    narrow = lambda: hf.solve(ORTHONORMAL, weights=[[0.6, 0.8]])  # noqa: E731
+    assert message(narrow) == f"weights {wanted}"
+    # Q = W W^T needs no index vectors, so no width
+    np.testing.assert_array_equal(SQUARED.student_overlaps(W41), np.eye(2))
