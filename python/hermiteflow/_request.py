@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _core
 from ._checks import Array
-from .events import Converged, Event, HittingTime, check_levels
+from .events import FOR_SQUARED, Converged, Event, HittingTime, LossLevel, check_levels
 from .flows import CorrelationFlow
 from .solution import SolveWarning
 
@@ -151,9 +151,10 @@ def make_watch(events: Mapping[str, Event] | None, t_end: float) -> Watch:
                 raise ValueError("events must hold at most one Converged, got two")
             converged = event
         else:
+            told = f"; {FOR_SQUARED}" if isinstance(event, LossLevel) else ""
             raise TypeError(
                 f"events[{name!r}] must be a HittingTime or Converged, "
-                f"got {_checks.describe(event)}"
+                f"got {_checks.describe(event)}{told}"
             )
     levels = sorted(ladder)
     places = {level: i for i, level in enumerate(levels)}

@@ -78,6 +78,10 @@ class Converged:
         object.__setattr__(self, "terminal", _checks.flag(self.terminal, "terminal"))
 
 
+#: Which flows a `LossLevel` is for, in words.
+FOR_SQUARED = "a LossLevel is for a SquaredFlow, or an EmpiricalFlow of the squared loss"
+
+
 @dataclass(frozen=True)
 class LossLevel:
     """First time at which the squared loss (9) is at most a level.
@@ -110,7 +114,8 @@ class LossLevel:
         values = _checks.vector(self.level, "level", "L")
         if values.size == 0 or np.any(values <= 0.0) or np.any(np.diff(values) >= 0.0):
             raise ValueError(
-                f"level must be positive and decreasing, got {_checks.describe(self.level)}"
+                "level must be positive and decreasing, got "
+                f"{_checks.describe(self.level)}; {FOR_SQUARED}"
             )
         scalar = np.ndim(self.level) == 0
         object.__setattr__(self, "level", float(values[0]) if scalar else tuple(values.tolist()))

@@ -63,7 +63,11 @@ class CorrelationFlow(TeacherStudent):
 
     def loss(self, W: ArrayLike, *, n_threads: int | None = None) -> float:
         """Return the loss (2), -sum_ij a_i b_j psi(m_ij), for weights W of shape (n, d)."""
-        return self.loss_of(self.overlaps(W, n_threads=n_threads))
+        try:
+            overlaps = self.overlaps(W, n_threads=n_threads)
+        except ValueError as error:
+            raise ValueError(f"{error}{self._of_overlaps(W)}") from None
+        return self.loss_of(overlaps)
 
     def loss_of(self, M: ArrayLike) -> float:
         """Return the loss (2) at overlaps M (n, k), which are all that it depends on.
@@ -84,6 +88,17 @@ class CorrelationFlow(TeacherStudent):
         layer = self.neurons(overlaps.shape[0])
         each = self.interaction(overlaps) @ self.target_weights
         return -float(each.sum() if layer is None else layer @ each)
+
+    def _of_overlaps(self, W: ArrayLike) -> str:
+        """Return what to do where W, refused as weights, may be overlaps (n, k) with k != d."""
+        k, vectors = self.targets.k, getattr(self.targets, "V", None)
+        if vectors is not None and vectors.shape[1] == k:
+            return ""
+        try:
+            _checks.array(W, "W", ("n", k))
+        except (TypeError, ValueError):
+            return ""
+        return f"; the loss of overlaps, shape (n, k = {k}), is loss_of(overlaps)"
 
     def gradient(self, W: ArrayLike, *, n_threads: int | None = None) -> Array:
         """Return the Riemannian gradient (n, d) of the loss (2) at W, shape (n, d).

@@ -1,4 +1,4 @@
-"""Errors that say what was meant."""
+"""Errors that say what was meant: other packages' names, overlaps for weights, wrong widths."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ CORRELATION = hf.CorrelationFlow(WIDE, LINK)
 SQUARED = hf.SquaredFlow(WIDE, LINK)
 FREE = hf.SquaredFlow(WIDE, LINK, constrained=False)
 W41 = np.eye(2, 41)
+M0 = [[0.1, 0.2, 0.3]]
 
 
 def message(call: Callable[[], object], error: type[Exception] = ValueError) -> str:
@@ -75,7 +76,26 @@ def test_a_method_of_scipy_is_named(method: str, told: str) -> None:
     assert message(ensemble) == wanted
 
 
-# ------------------------------------------------------------------ widths
+# ------------------------------------------------------------------ overlaps, and widths
+
+
+def test_overlaps_that_are_given_for_weights() -> None:
+    told = "; the loss of overlaps, shape (n, k = 3), is loss_of(overlaps)"
+    text = message(lambda: ORTHONORMAL.loss(M0))
+    assert text.startswith("W must have rows of unit norm (within 1e-06), got norm 0.37")
+    assert text.endswith(told)
+    width = "W must have shape (n, 40), for V has shape (3, 40), got (1, 3)"
+    assert message(lambda: CORRELATION.loss(M0)) != width
+    assert message(lambda: CORRELATION.loss([[0.6, 0.8, 0.0]])) == width + told
+
+
+@pytest.mark.parametrize(
+    "W", [[[0.1, 0.2]], [0.1, 0.2, 0.3], [[0.1, 0.2, np.nan]], [[0.1], [1, 2]]]
+)
+def test_what_cannot_be_overlaps_is_not_told_of_as_such(W: object) -> None:
+    assert "loss_of" not in message(lambda: ORTHONORMAL.loss(W))  # type: ignore[arg-type]
+    square = hf.CorrelationFlow(hf.IndexVectors(np.eye(3)), LINK)  # d = k: weights all the same
+    assert "loss_of" not in message(lambda: square.loss(M0))
 
 
 @pytest.mark.parametrize(
@@ -110,3 +130,14 @@ def test_too_narrow_weights_name_the_array() -> None:
     assert message(narrow) == f"weights {wanted}"
     # Q = W W^T needs no index vectors, so no width
     np.testing.assert_array_equal(SQUARED.student_overlaps(W41), np.eye(2))
+
+
+def test_a_loss_level_says_for_which_flows_it_is() -> None:
+    told = "; a LossLevel is for a SquaredFlow, or an EmpiricalFlow of the squared loss"
+    text = message(lambda: hf.LossLevel(-0.5))
+    assert text == f"level must be positive and decreasing, got -0.5 (float){told}"
+    level = {"low": hf.LossLevel(0.1)}
+    given = lambda: hf.solve(ORTHONORMAL, overlaps=M0, events=level)  # noqa: E731
+    assert message(given, TypeError).endswith(told)
+    other = lambda: hf.solve(ORTHONORMAL, overlaps=M0, events={"low": 3})  # type: ignore  # noqa
+    assert "LossLevel" not in message(other, TypeError)
