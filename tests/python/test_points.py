@@ -70,6 +70,52 @@ def test_a_gap_in_the_list_is_seen() -> None:
         assert "the list is incomplete" in repr(cut)
 
 
+def shown_ends(gram: Array, link: hf.Link) -> list[str]:
+    """The overlaps in the table, row by row, of the minima."""
+    found = hf.find_fixed_points(hf.CorrelationFlow(hf.IndexVectors(gram=gram), link))
+    lines = repr(found).splitlines()
+    assert max(map(len, lines)) <= 88  # as wide as four overlaps without places
+    column = lines[1].index("index vector: overlap")
+    return [line[column:] for line in lines if line.strip().startswith("minimum")]
+
+
+def test_the_table_tells_which_index_vectors_overlap() -> None:
+    gram = np.eye(5)
+    gram[2, 3] = gram[3, 2] = 0.33
+    link = hf.hermite({2: 0.5, 3: 1.0, 5: -0.2})
+    rows = shown_ends(gram, link)
+    assert rows[0] == "2: 0.8155, 3: 0.8155, 0: 0, ..."
+    assert sorted(rows[1:]) == [
+        "0: 1, 1: 0, 2: 0, ...",
+        "1: 1, 0: 0, 2: 0, ...",
+        "4: 1, 0: 0, 1: 0, ...",
+    ]
+    # planted: other index vectors lean together, which sorted overlaps do not tell
+    other = [3, 1, 2, 0, 4]
+    assert shown_ends(gram[np.ix_(other, other)], link)[0] == "0: 0.8155, 2: 0.8155, 1: 0, ..."
+    # a point and its opposite are one row, two points at different index vectors are not
+    text = repr(
+        hf.find_fixed_points(
+            hf.CorrelationFlow(hf.IndexVectors(gram=gram[1:4, 1:4]), hf.hermite(4))
+        )
+    )
+    assert "minimum      2         -1      0        4  0: 1, 1: 0, 2: 0\n" in text
+    assert "minimum      2   -1.01516      0    4.061  1: 0.9988, 2: 0.3764, 0: 0\n" in text
+    assert "minimum      2   -1.01516      0    4.061  2: 0.9988, 1: 0.3764, 0: 0\n" in text
+
+
+def test_weights_tell_index_vectors_apart() -> None:
+    def table(flow: hf.CorrelationFlow) -> list[str]:
+        return [" ".join(line.split()) for line in repr(hf.find_fixed_points(flow)).splitlines()]
+
+    orthonormal, link = hf.Orthonormal(k=2), hf.hermite(4)
+    assert table(hf.CorrelationFlow(orthonormal, link))[2] == "minimum 4 -1 0 4 1, 0"
+    apart = hf.CorrelationFlow(orthonormal, link, target_weights=[1.0, 2.0])
+    assert table(apart)[2:4] == ["minimum 2 -2 0 8 1: 1, 0: 0", "minimum 2 -1 0 4 0: 1, 1: 0"]
+    point = hf.classify(apart, [0.0, 1.0])
+    assert "largest overlap 1 with index vector 1, " in repr(point)
+
+
 def on_sphere(flow: hf.CorrelationFlow, overlaps: Array) -> tuple[Array, Array]:
     """A unit vector of span(V) with these overlaps, and the factor L of G."""
     factor = np.linalg.cholesky(flow.targets.gram)

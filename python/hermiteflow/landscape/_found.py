@@ -13,8 +13,8 @@ from hermiteflow._hessian import Hessian
 from ._intervals import Array
 from ._table import columns
 
-#: Rows of a table that are shown, and overlaps of a row.
-_ROWS, _SHOWN = 24, 4
+#: Rows of a table that are shown, and overlaps of a row: with their places fewer find room.
+_ROWS, _SHOWN, _PLACED = 24, 4, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +54,10 @@ class FixedPoint:
         return self.hessian.outside_eigenvalue
 
     def __repr__(self) -> str:
+        top = _top(self.overlaps)
         return (
             f"FixedPoint({self.kind}, loss={self.loss:.6g}, morse_index={self.morse_index}, "
-            f"largest overlap {self.overlaps[np.argmax(np.abs(self.overlaps))]:.6g}, "
+            f"largest overlap {self.overlaps[top]:.6g} with index vector {top}, "
             f"residual={self.residual:.1e})"
         )
 
@@ -75,12 +76,17 @@ class FoundPoints(Sequence[FixedPoint]):
         Starts that ended at fixed points with a degenerate Hessian, which are not listed.
     rank : int
         Dimension r of span(V).
+    symmetric : bool
+        Whether any two index vectors may be exchanged. The table then joins points whose overlaps
+        differ in their order, or all signs, alone; otherwise it tells of which index vector each
+        overlap is, by its number from 0, and joins a point with its opposite only.
     """
 
     points: tuple[FixedPoint, ...]
     starts: int
     degenerate: int
     rank: int
+    symmetric: bool = True
 
     @property
     def alternating_sum(self) -> int:
@@ -112,10 +118,10 @@ class FoundPoints(Sequence[FixedPoint]):
         head = (
             f"{len(self)} fixed points found from {self.starts} starts; the list {word} incomplete"
         )
-        rows = [_line(group) for group in _alike(self.points)]
+        rows = [_line(group, self.symmetric) for group in _alike(self.points, self.symmetric)]
         if len(rows) > _ROWS:
             rows = [*rows[: _ROWS // 2], ("...", "", "", "", "", ""), *rows[-(_ROWS // 2) :]]
-        lines = [head, *columns(rows)]
+        lines = [head, *columns(rows, "overlaps" if self.symmetric else "index vector: overlap")]
         if self.points:
             worst = max(point.residual for point in self.points)
             lines.append(f"  residuals up to {worst:.1e}")
@@ -124,19 +130,23 @@ class FoundPoints(Sequence[FixedPoint]):
         return "\n".join(lines)
 
 
-def _alike(points: Sequence[FixedPoint]) -> list[list[FixedPoint]]:
-    """Join neighbours in loss whose sorted overlaps are the same: symmetric images, mostly."""
+def _alike(points: Sequence[FixedPoint], symmetric: bool) -> list[list[FixedPoint]]:
+    """Join neighbours in loss whose overlaps are the same or opposite, in any order if symmetric.
+
+    In most cases they are images of each other.
+    """
     groups: list[list[FixedPoint]] = []
     for point in points:
-        shape = np.sort(point.overlaps)
+        shape = _in_order(point.overlaps, symmetric)
         for group in reversed(groups):
             if point.loss - group[0].loss > 1e-9 * abs(point.loss):
                 groups.append([point])
                 break
             if (group[0].kind, group[0].morse_index) != (point.kind, point.morse_index):
                 continue
-            first = np.sort(group[0].overlaps)
-            if min(np.max(np.abs(first - shape)), np.max(np.abs(first + shape[::-1]))) < 1e-6:
+            first = _in_order(group[0].overlaps, symmetric)
+            opposite = _in_order(-point.overlaps, symmetric)
+            if min(np.max(np.abs(first - shape)), np.max(np.abs(first - opposite))) < 1e-6:
                 group.append(point)
                 break
         else:
@@ -144,15 +154,30 @@ def _alike(points: Sequence[FixedPoint]) -> list[list[FixedPoint]]:
     return groups
 
 
-def _line(group: list[FixedPoint]) -> tuple[str, str, str, str, str, str]:
-    point = group[0]
-    largest = point.overlaps[np.argsort(-np.abs(point.overlaps), kind="stable")][:_SHOWN]
-    more = ", ..." if point.overlaps.size > _SHOWN else ""
+def _top(overlaps: Array) -> int:
+    """Place of the largest overlap in size."""
+    return int(np.argmax(np.abs(overlaps)))
+
+
+def _in_order(overlaps: Array, symmetric: bool) -> Array:
+    return np.sort(overlaps) if symmetric else overlaps
+
+
+def _line(group: list[FixedPoint], symmetric: bool) -> tuple[str, str, str, str, str, str]:
+    # of a point and its opposite, the one nearer to an index vector
+    point = group[0] if symmetric else max(group, key=lambda p: p.overlaps[_top(p.overlaps)])
+    k = point.overlaps.size
+    shown = min(k, _SHOWN if symmetric else _PLACED)
+    # equal ones come in their own order, whatever their rounding
+    largest = np.argsort(-np.abs(point.overlaps).round(10), kind="stable")[:shown]
+    places = ["" if symmetric else f"{j}: " for j in largest]
+    digits = 5 if symmetric else 4
+    values = [f"{v if abs(v) > 1e-12 else 0.0:.{digits}g}" for v in point.overlaps[largest]]
     return (
         point.kind,
         str(len(group)),
         f"{point.loss:.6g}",
         str(point.morse_index),
         f"{point.outside_eigenvalue:.4g}",
-        ", ".join(f"{value if abs(value) > 1e-12 else 0.0:.5g}" for value in largest) + more,
+        ", ".join(map("".join, zip(places, values, strict=True))) + (", ..." if k > shown else ""),
     )

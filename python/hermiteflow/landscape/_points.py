@@ -256,7 +256,9 @@ def find_fixed_points(
         elif residual <= RESIDUAL:
             listed.append(point)
     listed.sort(key=lambda point: point.loss)
-    return FoundPoints(tuple(listed), len(starts), degenerate, sphere.factor.shape[1])
+    symmetric = flow.targets.structure != "general" and np.ptp(flow.target_weights) == 0.0
+    rank = sphere.factor.shape[1]
+    return FoundPoints(tuple(listed), len(starts), degenerate, rank, bool(symmetric))
 
 
 def _landmarks(factor: Array) -> Array:

@@ -238,11 +238,13 @@ class FixedPoints(Sequence[Orbit]):
         )
 
 
-def columns(rows: Sequence[tuple[str, str, str, str, str, str]]) -> list[str]:
+def columns(
+    rows: Sequence[tuple[str, str, str, str, str, str]], last: str = "overlaps"
+) -> list[str]:
     """Return rows of kind, count, loss, index, outside and overlaps in line, with a heading."""
     if not rows:
         return []
-    table = [("kind", "count", "loss", "index", "outside", "overlaps"), *rows]
+    table = [("kind", "count", "loss", "index", "outside", last), *rows]
     widths = [max(len(line[i]) for line in table) for i in range(5)]
     lines = []
     for line in table:
