@@ -163,6 +163,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_fields(parser: argparse.ArgumentParser, cls: type) -> None:
+    from .experiments._common import least
     from .experiments._reading import compact_link, compact_targets
 
     kinds: dict[str, Callable[[str], Any]] = {
@@ -176,12 +177,13 @@ def _add_fields(parser: argparse.ArgumentParser, cls: type) -> None:
     for field in dataclasses.fields(cls):
         many = str(field.type).startswith("tuple")
         inner = re.sub(r"tuple\[(.*), \.\.\.\]", r"\1", str(field.type))
+        low = least(cls, field.name)
         meaning = " ".join(meanings.get(field.name, "").split()).replace("%", "%%")
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
             dest=field.name,
             nargs="+" if many else None,
-            type=kinds[inner],
+            type=at_least(low) if low is not None else kinds[inner],
             metavar={"Link": "LINK", "TargetSpec": "TARGETS"}.get(inner, "X"),
             help=meaning,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
 from typing import Any
 
@@ -14,6 +16,7 @@ pytest.importorskip("xarray")
 
 from hermiteflow import experiments as ex
 from hermiteflow.experiments import _common
+from hermiteflow.experiments._reading import read_fields
 
 NAMES = (
     *("search_time", "nearest", "coverage", "threshold", "phase_diagram"),
@@ -42,37 +45,37 @@ def _nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
             NAMES,
             {"k": "5"},
             TypeError,
-            r"k must be an integer, got '5' \(str\)",
+            r"k must be an integer of at least [123], got '5' \(str\)",
         ),
         (
             NAMES,
             {"k": 5.5},
             ValueError,
-            r"k must be an integer, got 5.5 \(float\)",
+            r"k must be an integer of at least [123], got 5.5 \(float\)",
         ),
         (
             NAMES,
             {"k": True},
             TypeError,
-            r"k must be an integer, got True \(bool\)",
+            r"k must be an integer of at least [123], got True \(bool\)",
         ),
         (
             WITH_N,
             {"n": 10.5},
             ValueError,
-            r"n must be an integer, got 10.5 \(float\)",
+            r"n must be an integer of at least [123], got 10.5 \(float\)",
         ),
         (
             WITH_N,
             {"n": True},
             TypeError,
-            r"n must be an integer, got True \(bool\)",
+            r"n must be an integer of at least [123], got True \(bool\)",
         ),
         (
             WITH_BATCHES,
             {"batches": 2.5},
             ValueError,
-            "batches must be an integer, got 2.5",
+            "batches must be an integer of at least 1, got 2.5",
         ),
         (
             WITH_TARGETS,
@@ -137,6 +140,47 @@ def test_wrong_types_are_named(
     for name in names:
         with pytest.raises(error, match=words):
             getattr(ex, name)(**{"seed": 0, **fields})
+
+
+BOUNDS = [
+    (config, field, low)
+    for config in (
+        ex.SearchTimeConfig,
+        ex.NearestConfig,
+        ex.CoverageConfig,
+        ex.ThresholdConfig,
+        ex.PhaseDiagramConfig,
+        ex.SampleComplexityConfig,
+    )
+    for field, low in config.LEAST.items()
+]
+
+
+@pytest.mark.parametrize(("config", "field", "low"), BOUNDS)
+def test_a_bound_is_the_same_whatever_is_wrong(config: Any, field: str, low: int) -> None:
+    wanted = f"^{field} must be an integer of at least {low}, got "
+    for value, error in (("many", TypeError), (2.5, ValueError), (low - 1, ValueError)):
+        for call in (config, functools.partial(read, config)):
+            with pytest.raises(error, match=wanted):
+                call(**{field: value})
+    # every integer has a bound
+    integers = {f.name for f in dataclasses.fields(config) if str(f.type).find("int") >= 0}
+    assert integers == config.LEAST.keys()
+
+
+def read(config: type, **table: Any) -> Any:
+    return config(**read_fields(config, table))
+
+
+@pytest.mark.parametrize("name", ["search_time", "nearest", "coverage", "threshold"])
+@pytest.mark.parametrize("value", [1e30, 1e18 + 256, 1000.5, 2.0])
+def test_dimensions_are_told_of_before_what_depends_on_them(name: str, value: float) -> None:
+    k = 3
+    for d in ((10.0, value), value) if name == "search_time" else (value,):
+        with pytest.raises(ValueError, match=r"^d must be .* from rank\(G\) = 3 to 1e18, got "):
+            getattr(ex, name)(d=d, k=k, seed=0)
+    with pytest.raises(AssertionError, match="computed"):
+        getattr(ex, name)(d=(1e6, 1e18) if name == "search_time" else 1e18, k=k, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import json
 import math
 import platform
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import hermiteflow as hf
 from hermiteflow import _checks
 from hermiteflow._engine import check_series
-from hermiteflow.starts import stream
+from hermiteflow.starts import MAX_DIMENSION, stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,15 +125,15 @@ def check_fields(config: Any) -> None:
     names = {"Link": hf.Link, "TargetSpec": TargetSpec}
     hints = typing.get_type_hints(type(config), localns=names)
     for f in dataclasses.fields(config):
-        value, wanted = getattr(config, f.name), hints[f.name]
+        value, wanted, low = getattr(config, f.name), hints[f.name], least(config, f.name)
         if typing.get_origin(wanted) is tuple:
             inner = typing.get_args(wanted)[0]
-            value = tuple(_coerce(item, f.name, inner) for item in as_tuple(value))
+            value = tuple(_coerce(item, f.name, inner, low) for item in as_tuple(value))
             require(len(value) > 0 or f.default == (), f.name, "not be empty", ())
             if inner in (hf.Link, TargetSpec):
                 _differ(value, f.name)
         else:
-            value = _coerce(value, f.name, wanted)
+            value = _coerce(value, f.name, wanted, low)
         object.__setattr__(config, f.name, value)
     rtol = _checks.tolerance(config.rtol)
     for link in config.links:
@@ -147,11 +147,17 @@ def check_fields(config: Any) -> None:
     require(0.0 < confidence < 1.0, "confidence", "lie in (0, 1)", confidence)
 
 
-def _coerce(value: object, name: str, wanted: type) -> Any:
+def least(config: Any, name: str) -> int | None:
+    """Return the least value of an integer field, from the `LEAST` of a config or its class."""
+    bounds: Mapping[str, int] = getattr(config, "LEAST", {})
+    return bounds.get(name)
+
+
+def _coerce(value: object, name: str, wanted: type, low: int | None) -> Any:
     if wanted is float:
         return _checks.real(value, name)
     if wanted is int:
-        return _checks.integer(value, name, low=None, high=_checks.LARGEST)
+        return _checks.integer(value, name, low=low, high=_checks.LARGEST)
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, wanted):
@@ -177,6 +183,14 @@ def require(condition: bool, name: str, expectation: str, got: object) -> None:
     """Raise ValueError in the house's words unless `condition` holds."""
     if not condition:
         raise ValueError(f"{name} must {expectation}, got {got!r}")
+
+
+def check_dimensions(d: float | tuple[float, ...], ranks: Iterable[int]) -> None:
+    """Raise ValueError unless d are dimensions that hold index vectors of all these ranks."""
+    low = max(ranks)
+    inside = all(value.is_integer() and low <= value <= MAX_DIMENSION for value in as_tuple(d))
+    each = "be whole numbers" if isinstance(d, tuple) else "be a whole number"
+    require(inside, "d", f"{each} from rank(G) = {low} to 1e18", d)
 
 
 def seed_sequence(seed: Seed) -> np.random.SeedSequence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -20,6 +20,7 @@ from ._common import (
     Seed,
     TargetSpec,
     attributes,
+    check_dimensions,
     check_fields,
     failed,
     is_even,
@@ -83,10 +84,12 @@ class CoverageConfig:
     rtol: float = 1e-6
     confidence: float = 0.99
 
+    #: Least values of the integers.
+    LEAST: ClassVar[dict[str, int]] = {"k": 2, "batches": 1}
+
     def __post_init__(self) -> None:
         check_fields(self)
-        require(min(self.k) >= 2, "k", "be at least 2 throughout", self.k)
-        require(self.batches >= 1, "batches", "be positive", self.batches)
+        check_dimensions(self.d, (spec.rank(k) for spec in self.targets for k in self.k))
         require(self.horizon > 0.0, "horizon", "be positive", self.horizon)
         sizes = (*self.ratios, *self.factors)
         require(min(sizes) > 0.0, "ratios and factors", "be positive", sizes)

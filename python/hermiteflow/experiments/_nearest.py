@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -21,6 +21,7 @@ from ._common import (
     Seed,
     TargetSpec,
     attributes,
+    check_dimensions,
     check_fields,
     failed,
     is_even,
@@ -86,15 +87,17 @@ class NearestConfig:
     rtol: float = 1e-8
     confidence: float = 0.99
 
+    #: Least values of the integers.
+    LEAST: ClassVar[dict[str, int]] = {"k": 2, "n": 1}
+
     def __post_init__(self) -> None:
         check_fields(self)
-        require(min(self.k) >= 2, "k", "be at least 2 throughout", self.k)
+        check_dimensions(self.d, (self.targets.rank(k) for k in self.k))
         for link in self.links:
             # otherwise every neuron leaves in one direction, wherever it starts
             lowest = hf.Interaction(link).information_exponent
             got = f"{link_label(link)} of p* = {lowest:g}"
             require(2 <= lowest < math.inf, "links", "have p* >= 2", got)
-        require(self.n >= 1, "n", "be positive", self.n)
         require(0.0 <= self.tie < 1.0, "tie", "lie in [0, 1)", self.tie)
 
     @property

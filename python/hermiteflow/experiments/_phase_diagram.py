@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -119,16 +119,17 @@ class PhaseDiagramConfig:
     tol: float = 1e-7
     confidence: float = 0.99
 
+    #: Least values of the integers.
+    LEAST: ClassVar[dict[str, int]] = {"k": 3, "batches": 1}
+
     def __post_init__(self) -> None:
         check_fields(self)
-        require(min(self.k) >= 3, "k", "be at least 3 throughout", self.k)
         require(min(self.positions) >= 0.0, "positions", "not be negative", self.positions)
         require(min(self.ratios) > 0.0, "ratios", "be positive", self.ratios)
         for loss in self.losses:
             _checks.choice(loss, "losses", LOSSES)
         distinct = len(set(self.losses)) == len(self.losses)
         require(distinct, "losses", "name each loss once", self.losses)
-        require(self.batches >= 1, "batches", "be positive", self.batches)
         require(self.d > max(self.k), "d", f"be above k = {max(self.k)}", self.d)
         whole = self.d.is_integer() and self.d <= 1e18
         require(whole, "d", "be an integer of at most 1e18", self.d)

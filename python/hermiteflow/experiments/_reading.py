@@ -16,7 +16,7 @@ from hermiteflow import _checks
 from hermiteflow._activations import NAMES
 from hermiteflow._usage import hint
 
-from ._common import TargetSpec
+from ._common import TargetSpec, least
 
 #: Names of fields that may also be given in the singular.
 _SINGULAR = {"link": "links", "target": "targets"}
@@ -53,11 +53,11 @@ def read_fields(cls: type, table: Mapping[str, Any]) -> dict[str, Any]:
         if name == "targets" and isinstance(value, Mapping) and "k" in value:
             if "k" in table or "k" not in known:
                 raise ValueError("k must be given once, got one in targets as well")
-            out["k"] = _convert("targets.k", value["k"], hints["k"])
+            out["k"] = _convert("targets.k", value["k"], hints["k"], least(cls, "k"))
             rest = {key: item for key, item in value.items() if key != "k"}
-            out[name] = _convert(name, rest, hints[name])
+            out[name] = _convert(name, rest, hints[name], None)
             continue
-        out[name] = _convert(name, value, hints[name])
+        out[name] = _convert(name, value, hints[name], least(cls, name))
     return out
 
 
@@ -70,13 +70,13 @@ def _plural(name: str, known: list[str]) -> str:
     return other if other in known else name
 
 
-def _convert(name: str, value: Any, wanted: Any) -> Any:
+def _convert(name: str, value: Any, wanted: Any, low: int | None) -> Any:
     if typing.get_origin(wanted) is tuple:
         inner = typing.get_args(wanted)[0]
         items = value if isinstance(value, list | tuple) else [value]
         if not items:
             raise ValueError(f"{name} must hold at least one value, got none")
-        return tuple(_convert(name, item, inner) for item in items)
+        return tuple(_convert(name, item, inner, low) for item in items)
     if wanted is hf.Link:
         return read_link(value, name)
     if wanted is TargetSpec:
@@ -84,7 +84,7 @@ def _convert(name: str, value: Any, wanted: Any) -> Any:
     if wanted is bool:
         return _checks.flag(value, name)
     if wanted is int:
-        return _checks.integer(value, name, low=0)
+        return _checks.integer(value, name, low=low)
     if wanted is float:
         return _checks.real(value, name)
     if wanted is str:

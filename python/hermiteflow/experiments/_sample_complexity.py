@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -113,17 +113,17 @@ class SampleComplexityConfig:
     rtol: float = 1e-8
     confidence: float = 0.99
 
+    #: Least values of the integers.
+    LEAST: ClassVar[dict[str, int]] = {"k": 1, "n": 2, "replicates": 2}
+
     def __post_init__(self) -> None:
         if callable(self.learning_rate):
             rates = tuple(self.learning_rate(float(d)) for d in as_tuple(self.d))
             object.__setattr__(self, "learning_rate", rates)
         check_fields(self)
-        require(self.k >= 1, "k", "be positive", self.k)
         least = 1 + max(spec.rank(self.k) for spec in self.targets)
         whole = all(d.is_integer() and least <= d <= MAX_DIMENSION for d in self.d)
         require(whole, "d", f"be whole numbers from rank(G) + 1 = {least} to 1e18", self.d)
-        require(self.n >= 2, "n", "be at least 2", self.n)
-        require(self.replicates >= 2, "replicates", "be at least 2", self.replicates)
         require(0.0 < self.level < 1.0, "level", "lie strictly between 0 and 1", self.level)
         for name in ("delta", "horizon"):
             require(getattr(self, name) > 0.0, name, "be positive", getattr(self, name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -20,6 +20,7 @@ from ._common import (
     Seed,
     TargetSpec,
     attributes,
+    check_dimensions,
     check_fields,
     failed,
     link_label,
@@ -88,10 +89,11 @@ class SearchTimeConfig:
     rtol: float = 1e-8
     confidence: float = 0.99
 
+    #: Least values of the integers.
+    LEAST: ClassVar[dict[str, int]] = {"k": 1, "n": 2, "replicates": 2}
+
     def __post_init__(self) -> None:
         check_fields(self)
-        require(self.k >= 1, "k", "be positive", self.k)
-        require(self.n >= 2, "n", "be at least 2", self.n)
         require(0.0 < self.level < 1.0, "level", "lie strictly between 0 and 1", self.level)
         low = 1.0 / math.sqrt(self.k) if self.k > 1 else 1.0
         for link in self.links:
@@ -101,6 +103,7 @@ class SearchTimeConfig:
         require(self.horizon > 0.0, "horizon", "be positive", self.horizon)
         inside = all(0.0 <= q <= 1.0 for q in self.quantiles)
         require(inside, "quantiles", "lie in [0, 1]", self.quantiles)
+        check_dimensions(self.d, (spec.rank(self.k) for spec in self.targets))
         fitted = sum(value >= self.d_fit for value in self.d)
         require(fitted >= 2, "d", f"hold two values at or above d_fit={self.d_fit:g}", self.d)
 

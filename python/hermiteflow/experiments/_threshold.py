@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -23,6 +23,7 @@ from ._common import (
     Run,
     Seed,
     attributes,
+    check_dimensions,
     check_fields,
     link_label,
     make_config,
@@ -88,10 +89,12 @@ class ThresholdConfig:
     rtol: float = 1e-8
     confidence: float = 0.99
 
+    #: Least values of the integers.
+    LEAST: ClassVar[dict[str, int]] = {"k": 3, "n": 1}
+
     def __post_init__(self) -> None:
         check_fields(self)
-        require(min(self.k) >= 3, "k", "be at least 3 throughout", self.k)
-        require(self.n >= 1, "n", "be positive", self.n)
+        check_dimensions(self.d, self.k)
         require(min(self.positions) >= 0.0, "positions", "not be negative", self.positions)
         require(0.0 < self.distance < 0.1, "distance", "lie in (0, 0.1)", self.distance)
         for link, k in itertools.product(self.links, self.k):
