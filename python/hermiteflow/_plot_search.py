@@ -20,6 +20,7 @@ from ._drawing import (
     short,
 )
 from .experiments import log_rate_bounds
+from .experiments._search_time import lost_share, lost_words
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,7 +61,12 @@ def hitting_times(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
             points(ax, d * aside, values, i, marker=marker(j), alpha=0.9, markersize=4)
             ax.plot(d, values[-1, 0] * (d / d[-1]) ** power, color=colour(i), lw=1)
     handles = [
-        Line2D([], [], color=colour(i), label=f"{in_math(link)}: theory $d^{{{_half(ds, link)}}}$")
+        Line2D(
+            [],
+            [],
+            color=colour(i),
+            label=f"{in_math(link)}: theory $d^{{{_half(ds, link)}}}${_lost(ds.sel(link=link))}",
+        )
         for i, link in enumerate(links)
     ] + [
         Line2D([], [], color="0.35", ls="none", marker=marker(j), ms=4, label=short(targets))
@@ -75,6 +81,12 @@ def hitting_times(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
         xlabel="input dimension $d$",
         ylabel="search time (gradient-flow time)",
     )
+
+
+def _lost(ds: xr.Dataset) -> str:
+    """Line of a label for neurons that did not arrive, where they are more than 1 %."""
+    words = lost_words(lost_share(ds).values)
+    return f"\n{words} did not arrive" if words else ""
 
 
 def _half(ds: xr.Dataset, link: str) -> str:
@@ -114,7 +126,7 @@ def search_rate(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
         cell = ds.sel(link=link, targets=targets)
         values = np.column_stack([cell.median_time, cell.median_low, cell.median_high])
         values[~np.isfinite(values)] = np.nan
-        label = f"{in_math(link)}, {short(targets)}"
+        label = f"{in_math(link)}, {short(targets)}{_lost(cell)}"
         points(ax, d, values, i, label=label)
         low, high = log_rate_bounds(cell.gram.values, float(cell.leading))
         # Known slope: through the last point. Bounds: a fan from the first point of the fit.

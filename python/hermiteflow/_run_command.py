@@ -316,10 +316,19 @@ def _measure(
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror or error}") from error
     _forget(store, passing)
-    sizes = ", ".join(f"{dim} {size}" for dim, size in ds.sizes.items())
-    print(f"{out}: {name} over {sizes}")
+    _tell(name, ds, out)
     print(f"took {time.perf_counter() - begin:.1f} s", file=sys.stderr)
     return 0
+
+
+def _tell(name: str, ds: Any, out: Path) -> None:
+    """Print what was run, and what was measured of a search time."""
+    from .experiments._search_time import summary
+
+    sizes = ", ".join(f"{dim} {size}" for dim, size in ds.sizes.items())
+    print(f"{out}: {name} over {sizes}")
+    if name == "search_time":
+        print("\n".join(summary(ds)))
 
 
 def _forget(store: Path, passing: bool) -> None:
