@@ -19,8 +19,9 @@ def name_ends(
 ) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
     """Return index (n,) and kind (n,) of the minima near converged overlaps (n, k).
 
-    A minimum belongs to v_j when its largest |overlap| is that of v_j alone and the flow from
-    +-v_j ends there too.
+    A minimum is named after v_j when its largest |overlap| is that of v_j alone and the flow from
+    +-v_j ends there too. Flows from other index vectors may end there as well, unless these are
+    orthonormal, or equiangular with equal weights.
     """
     k = flow.targets.k
     exchangeable = flow.targets.structure != "general" and np.ptp(flow.target_weights) == 0.0

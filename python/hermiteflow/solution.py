@@ -54,6 +54,8 @@ if [(s.name, int(s)) for s in Status] != [(name, number) for number, name, _ in 
 
 #: Events that are shown.
 _SHOWN_EVENTS = 3
+#: Share of the largest overlap from which another one may be that of an end's second owner.
+_CLOSE = 0.9
 
 #: Statuses that are ends of the flow and not failures of the solver.
 SUCCESSES = (Status.converged, Status.t_end, Status.event, Status.no_escape)
@@ -88,7 +90,11 @@ class Solution(Shown):
     status : (n,)
         Numbers of `Status`.
     index : (n,)
-        The index vector whose minimum was reached, -1 if none: the flow from +-v_j ends there too.
+        Of the end reached: the index vector j of its largest |overlap|, if the flow from +-v_j ends
+        there too; -1 if it does not, or if two are equally large. Orthonormal index vectors, and
+        equiangular ones of equal target weights, have an end each. For any others it is a name
+        and no more: flows from several index vectors may end there (docs/solver tells how to see
+        that).
     kind : (n,) of str
         What a converged neuron reached: "index", "average" (along +-sum_j v_j), "degenerate" (a
         Hessian eigenvalue is zero: not an isolated point), "other"; "" where not converged.
@@ -211,7 +217,14 @@ class Solution(Shown):
             kinds, number = np.unique(self.kind[self.kind != ""], return_counts=True)
             named = ", ".join(f"{c} {name}" for name, c in zip(kinds, number, strict=True))
             found = np.unique(self.index[self.index >= 0]).size
-            rows.append(("kind", f"{named}; {found} of {k} index vectors reached"))
+            own = self.flow.targets.structure == "identity" or self._exchangeable()
+            told = (
+                f"{found} of {k} index vectors reached"
+                if own
+                else f"ends named after {found} of {k} index vectors"
+            )
+            rows.append(("kind", f"{named}; {told}"))
+            rows += [] if own else self._shared()
         rows.append(("final time", quantiles(self.t_final)))
         rows.append(("steps", f"median {np.median(self.steps):g}, {share:.2g} % rejected"))
         for name, times in list(self.events.items())[:_SHOWN_EVENTS]:
@@ -227,6 +240,33 @@ class Solution(Shown):
         if self.weights is not None:
             rows.append(("weights", f"shape {self.weights.shape}"))
         return Card(f"Solution of {n} neurons, k = {k}, by {self.method}", tuple(rows))
+
+    def _exchangeable(self) -> bool:
+        """Whether any two index vectors may be exchanged: if one has an end of its own, all do."""
+        flow = self.flow
+        return flow.targets.structure != "general" and bool(np.ptp(flow.target_weights) == 0.0)
+
+    def _shared(self) -> list[tuple[str, str]]:
+        """Row of the card for named ends that are nearly as close to another index vector."""
+        k = self.overlaps.shape[1]
+        named = np.flatnonzero(self.index >= 0)
+        # one neuron for each name, so that many cost no more than few
+        names, first = np.unique(self.index[named], return_index=True)
+        overlaps, every = self.overlaps[named[first]], np.arange(names.size)
+        if k < 2 or names.size == 0:
+            return []
+        rest = np.abs(overlaps)
+        largest = rest[every, names]
+        rest[every, names] = 0.0
+        ratio = rest.max(axis=1) / largest
+        worst = int(np.argmax(ratio))
+        if ratio[worst] < _CLOSE:
+            return []
+        pair = (int(names[worst]), int(np.argmax(rest[worst])))
+        both = ", ".join(f"{overlaps[worst, j]:.4g} with {j}" for j in pair)
+        more = int(np.count_nonzero(ratio >= _CLOSE)) - 1
+        text = f"named {pair[0]}: overlap {both}" + (f"; {more} more" if more else "")
+        return [("shared?", text)]
 
 
 def same_field(left: Any, right: Any) -> bool:

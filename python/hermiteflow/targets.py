@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -232,6 +233,12 @@ class IndexVectors(Targets):
     ValueError, TypeError
         For anything else, naming the argument.
 
+    Warns
+    -----
+    UserWarning
+        If two index vectors are the same or opposite, |v_i . v_j| = 1 within 1e-12: no end of
+        a neuron is named after them (docs/solver).
+
     Examples
     --------
     >>> import hermiteflow as hf
@@ -257,6 +264,7 @@ class IndexVectors(Targets):
         else:
             matrix = _check_gram(gram)
         matrix = 0.5 * (matrix + matrix.T)
+        _warn_of_parallel(matrix, "gram" if vectors is None else "V")
         np.fill_diagonal(matrix, 1.0)
         object.__setattr__(self, "V", vectors)
         object.__setattr__(self, "gram", _checks.frozen(matrix))
@@ -342,6 +350,21 @@ class IndexVectors(Targets):
             products = self.gram[~np.eye(self.k, dtype=bool)]
             rows.append(("inner_products", f"{products.min():.3g} .. {products.max():.3g}"))
         return tuple(rows)
+
+
+def _warn_of_parallel(matrix: Array, name: str) -> None:
+    """Warn if index vectors are the same, or opposite, to 1e-12; sets the diagonal to 0."""
+    np.fill_diagonal(matrix, 0.0)
+    least = 1.0 - 1e-12
+    if max(float(matrix.max()), -float(matrix.min())) < least:  # no copy of a large matrix
+        return
+    i, j = np.argwhere(np.triu(np.abs(matrix) >= least))[0].tolist()
+    how = "the same" if matrix[i, j] > 0.0 else "opposite"
+    warnings.warn(
+        f"{name} has index vectors {i} and {j} that are {how} within 1e-12: no end of a neuron "
+        "belongs to one of them alone, so none is named after them (index -1)",
+        stacklevel=3,
+    )
 
 
 def _check_gram(value: ArrayLike | None) -> Array:

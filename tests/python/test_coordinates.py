@@ -13,13 +13,19 @@ import hermiteflow as hf
 from hermiteflow import _coordinates
 from hermiteflow._coordinates import of_order_parameters, of_weights, order_parameters
 
+
+def _with_a_warning(**given: Array) -> hf.IndexVectors:
+    with pytest.warns(UserWarning, match="has index vectors 0 and 2 that are (the same|opposite)"):
+        return hf.IndexVectors(**given)
+
+
 D = 12
 TARGETS: dict[str, hf.Targets] = {
     "orthonormal": hf.Orthonormal(k=3),
     "equiangular": hf.Equiangular(k=3, beta=0.4),
     "vectors": hf.IndexVectors(rotation(D, 3)[:3]),
-    "one vector twice": hf.IndexVectors(np.eye(3, D)[[0, 1, 0]]),
-    "rank 2": hf.IndexVectors(
+    "one vector twice": _with_a_warning(V=np.eye(3, D)[[0, 1, 0]]),
+    "rank 2": _with_a_warning(
         gram=np.array([[1.0, 0.6, -1.0], [0.6, 1.0, -0.6], [-1.0, -0.6, 1.0]])
     ),
 }

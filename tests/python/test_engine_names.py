@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -130,3 +132,92 @@ def test_forces_of_any_reasonable_size_only_scale_time() -> None:
     with pytest.warns(hf.SolveWarning, match="8 non_finite"):
         sol = hf.solve(hf.CorrelationFlow(targets, hf.hermite({3: 1e55})), overlaps=m0)
     assert math.isfinite(sol.overlaps.sum())
+
+
+# ------------------------------------------------------------------ index vectors that share an end
+
+LEANING = np.eye(5)
+for i, j, product in (
+    (2, 3, 0.33), (0, 2, 0.02), (0, 3, 0.015), (1, 2, 0.03), (2, 4, -0.1), (3, 4, -0.09)
+):  # fmt: skip
+    LEANING[i, j] = LEANING[j, i] = product
+SHARING = hf.hermite({2: 0.5, 3: 1.0, 5: -0.2})
+
+
+def row(sol: hf.Solution, label: str) -> str:
+    """A row of the summary, or nothing where there is none."""
+    lines = [line.split(maxsplit=1) for line in repr(sol).splitlines()[1:]]
+    return next((line[1] for line in lines if line[0] == label), "")
+
+
+def test_the_summary_tells_of_ends_that_may_be_shared() -> None:
+    flow = hf.CorrelationFlow(hf.IndexVectors(gram=LEANING), SHARING)
+    sol = hf.solve(flow, overlaps=LEANING)  # row j starts at v_j
+    np.testing.assert_array_equal(sol.index, [0, 1, 2, 2, 4])
+    # v_2 and v_3 have one end, the others have their own
+    distance = np.abs(sol.overlaps[:, None] - sol.overlaps[None]).max(axis=2)
+    assert distance[2, 3] < 1e-4
+    assert np.sort(distance[np.triu_indices(5, 1)])[1] > 0.1
+    assert row(sol, "kind") == "5 index; ends named after 4 of 5 index vectors"
+    told = f"named 2: overlap {sol.overlaps[2, 2]:.4g} with 2, {sol.overlaps[2, 3]:.4g} with 3"
+    assert row(sol, "shared?") == told
+    # planted: the overlap with v_3 is just not large enough, and the sign does not matter
+    for factor, remark in ((0.899, False), (0.901, True), (-0.901, True)):
+        overlaps = sol.overlaps.copy()
+        overlaps[2:4, 3] = factor * overlaps[2:4, 2]
+        assert bool(row(replace(sol, overlaps=overlaps), "shared?")) == remark
+    # another end that may be shared is counted
+    overlaps = sol.overlaps.copy()
+    overlaps[0, 1] = 0.95 * overlaps[0, 0]
+    both = row(replace(sol, overlaps=overlaps), "shared?")
+    assert both == f"{told}; 1 more"
+
+
+@pytest.mark.parametrize("kind", ["orthonormal", "equiangular", "unequal"])
+def test_the_summary_tells_whether_ends_are_owned(kind: str) -> None:
+    targets = hf.Orthonormal(k=3) if kind == "orthonormal" else hf.Equiangular(k=3, beta=0.1)
+    weights = [1.0, 2.0, 3.0] if kind == "unequal" else None
+    flow = hf.CorrelationFlow(targets, hf.hermite(4), target_weights=weights)
+    sol = hf.solve(flow, overlaps=0.5 * np.eye(3))
+    owned = kind != "unequal"
+    found = np.unique(sol.index[sol.index >= 0]).size
+    words = f"{found} of 3 index vectors reached" if owned else f"named after {found} of 3 index"
+    assert words in row(sol, "kind")
+    assert row(sol, "shared?") == ""
+    # planted: equal overlaps, which only index vectors of no symmetry can have at a named end
+    same = replace(sol, overlaps=np.full((3, 3), 0.5))
+    assert bool(row(same, "shared?")) == (not owned)
+    assert row(replace(sol, index=np.full(3, -1)), "shared?") == ""
+
+
+# ------------------------------------------------------------------ the same index vector twice
+
+
+def twins(sign: float, angle: float = 0.0) -> np.ndarray:
+    """Unit vectors of which 1 and 3 are the same or opposite, up to an angle."""
+    V = np.eye(5)
+    V[3] = sign * (np.cos(angle) * V[1] + np.sin(angle) * V[3])
+    return V
+
+
+@pytest.mark.parametrize(("sign", "how"), [(1.0, "the same"), (-1.0, "opposite")])
+def test_the_same_index_vector_twice_is_told_of(sign: float, how: str) -> None:
+    V = twins(sign)
+    words = f"has index vectors 1 and 3 that are {how} within 1e-12"
+    with pytest.warns(UserWarning, match=f"^V {words}") as caught:
+        targets = hf.IndexVectors(V)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match=f"^gram {words}"):
+        hf.IndexVectors(gram=V @ V.T)
+    np.testing.assert_array_equal(targets.gram, V @ V.T)
+    # what the warning says: such an end has no name, the others have theirs
+    flow = hf.CorrelationFlow(targets, hf.hermite(4))
+    sol = hf.solve(flow, overlaps=0.9 * targets.gram)
+    np.testing.assert_array_equal(sol.index, [0, -1, 2, -1, 4])
+    assert sol.kind.tolist() == ["index", "other", "index", "other", "index"]
+    # a copy says nothing again
+    assert pickle.loads(pickle.dumps(targets)) == targets
+    # planted: an angle at which they are told apart, 1 - cos(angle) = 1e-11, and one at which not
+    hf.IndexVectors(twins(sign, np.sqrt(2e-11)))
+    with pytest.warns(UserWarning, match=how):
+        hf.IndexVectors(twins(sign, np.sqrt(2e-13)))

@@ -252,7 +252,9 @@ def test_index_vectors_that_coincide_are_one() -> None:
     """By merging them this is G = I with b = (2, 1), where (B) decides."""
     V = np.array([[1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.6, 0.8, 0.0]])
     merged = hf.CorrelationFlow(hf.Orthonormal(k=2), hf.hermite(3), target_weights=[2.0, 1.0])
-    for targets in (hf.IndexVectors(V), hf.IndexVectors(gram=V @ V.T)):
+    with pytest.warns(UserWarning, match="index vectors 0 and 1 that are the same"):
+        both = (hf.IndexVectors(V), hf.IndexVectors(gram=V @ V.T))
+    for targets in both:
         flow = hf.CorrelationFlow(targets, hf.hermite(3))
         for m, escapes in (([-0.01, -0.02], False), ([-0.01, 0.02], True), ([0.01, -0.02], True)):
             sol = hf.solve(flow, overlaps=[[m[0], m[0], m[1]]])
