@@ -275,6 +275,6 @@ def refuse_series(
     raise ValueError(
         f"{name} must have a series of {series} that reaches the tolerance {rtol:g}, got a bound "
         f"of {beyond} on what lies beyond degree {degree}; give a larger rtol, the polynomial "
-        "hf.hermite(dict(enumerate(link.coefficients(60)))) for the link, or a sum of functions "
-        "by name where it is one"
+        "hf.hermite(dict(enumerate(link.coefficients(60)))) for the link, or where it "
+        "is one a sum of functions by name, as hf.link('relu')"
     )
