@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import sweep_functions as f
@@ -131,10 +132,10 @@ def read_toml(path: Path) -> Any:
     def stop(**keywords: Any) -> Any:
         raise ValueError("all was read")
 
-    known = {name: (cls, stop) for name, (cls, _) in _experiments().items()}
-    _run_command._experiments = lambda: known
+    known = {name: (cls, stop) for name, (cls, _) in _run_command._experiments().items()}
     err = io.StringIO()
-    with contextlib.chdir(path.parent), contextlib.redirect_stderr(err):
+    stopped = mock.patch.object(_run_command, "_experiments", return_value=known)
+    with stopped, contextlib.chdir(path.parent), contextlib.redirect_stderr(err):
         try:
             code = cli.main(["run", str(path)])
         except SystemExit as end:
@@ -144,7 +145,6 @@ def read_toml(path: Path) -> Any:
     raise AssertionError(f"exit status {code}: {err.getvalue()}")
 
 
-_experiments = _run_command._experiments
 KINDS: dict[str, tuple[Callable[[Path], None], Callable[[Path], Any]]] = {
     "solution.nc": (make_solution, hf.load),
     "squared.nc": (make_squared, hf.load),
