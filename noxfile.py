@@ -254,36 +254,35 @@ def sanitizers(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *session.posargs, env=env)
 
 
+def strike(session: nox.Session, test: str, variable: str, times: str) -> None:
+    """Run a test so many times, or as many as given."""
+    session.install(".[test]")
+    env = {variable: session.posargs[0] if session.posargs else times}
+    session.run("pytest", "-rA", f"tests/python/{test}.py", env=env)
+
+
 @nox.session
 def kills(session: nox.Session) -> None:
     """Sweeps killed at 100 random moments, or at as many as given, and full disks."""
-    session.install(".[test]")
-    env = {"HERMITEFLOW_KILLS": session.posargs[0] if session.posargs else "100"}
-    session.run("pytest", "-rA", "tests/python/test_sweep_kills.py", env=env)
+    strike(session, "test_sweep_kills", "HERMITEFLOW_KILLS", "100")
 
 
 @nox.session
 def interrupts(session: nox.Session) -> None:
     """Ctrl-C at 100 random moments of every kind of run, or at as many as given."""
-    session.install(".[test]")
-    env = {"HERMITEFLOW_INTERRUPTS": session.posargs[0] if session.posargs else "100"}
-    session.run("pytest", "-rA", "tests/python/test_interrupts.py", env=env)
+    strike(session, "test_interrupts", "HERMITEFLOW_INTERRUPTS", "100")
 
 
 @nox.session
 def memory(session: nox.Session) -> None:
     """Every kind of run under 100 limits of memory, or as many as given."""
-    session.install(".[test]")
-    env = {"HERMITEFLOW_LIMITS": session.posargs[0] if session.posargs else "100"}
-    session.run("pytest", "-rA", "tests/python/test_memory_limits.py", env=env)
+    strike(session, "test_memory_limits", "HERMITEFLOW_LIMITS", "100")
 
 
 @nox.session
 def files(session: nox.Session) -> None:
     """2500 files with changed bytes, or as many as given, and files that were crafted."""
-    session.install(".[test]")
-    env = {"HERMITEFLOW_FILES": session.posargs[0] if session.posargs else "2500"}
-    session.run("pytest", "-rA", "tests/python/test_untrusted_files.py", env=env)
+    strike(session, "test_untrusted_files", "HERMITEFLOW_FILES", "2500")
 
 
 @nox.session

@@ -276,7 +276,7 @@ def set_result(**more: Any) -> Callable[[dict[str, Any]], object]:
 
 STORES: dict[str, Callable[[dict[str, Any]], object]] = {
     "a path as a name": set_result(name="../../x"),
-    "an absolute name": set_result(name="/tmp/x"),
+    "an absolute name": set_result(name="/elsewhere/x"),
     "a path as a dimension": set_result(dims=["../x"]),
     "a negative shape": set_result(shape=[-1]),
     "objects": set_result(dtype="|O"),
@@ -331,7 +331,7 @@ def test_a_store_with_links_is_refused(name: str, tmp_path: Path) -> None:
 
 CONFIGS = {
     "a folder above": ('out = "coverage.nc"', 'out = "../x.nc"', "out must lie below"),
-    "another place": ('out = "coverage.nc"', 'out = "/tmp/x.nc"', "out must lie below"),
+    "another place": ('out = "coverage.nc"', 'out = "/elsewhere/x.nc"', "out must lie below"),
     "a link": ('out = "coverage.nc"', 'out = "link/x.nc"', "out must lie below"),
     "a NUL": ('out = "coverage.nc"', 'out = "x\\u0000.nc"', "out must be the name of a file"),
     "a figure above": ('"coverage.svg"', '"../x.svg"', "figure must lie below"),
