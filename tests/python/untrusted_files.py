@@ -156,7 +156,7 @@ KINDS: dict[str, tuple[Callable[[Path], None], Callable[[Path], Any]]] = {
 # ------------------------------------------------------------------ mutants
 
 WORDS = (
-    b"9" * 30, b"-1", b"1e999", b"NaN", b"[" * 3000, b"{" * 3000, b"../../x", b"/elsewhere/x", b"\x00",
+    b"9" * 30, b"-1", b"1e999", b"NaN", b"[" * 3000, b"{" * 3000, b"../../x", b"/other/x", b"\x00",
     b"__import__('os').system('touch x')", b"cos\nsystem\n(S'touch x'\ntR.", b"\xff\xfe", b"\n",
     b"null", b"true", b"[]", b"{}", b"object", b"|O", b"4294967296", b"18446744073709551615",
 )  # fmt: skip
