@@ -234,13 +234,7 @@ def sanitizers(session: nox.Session) -> None:
         "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g"
     )
     session.install("scikit-build-core>=1.0", "pybind11>=3.0", "cmeel-eigen>=3.4,<4")
-    session.install(
-        "numpy", "pytest", "scipy", "mpmath", "matplotlib", "xarray", "h5netcdf", "h5py", "tqdm",
-        "zarr", "google-crc32c", "threadpoolctl", "distributed", "shtab", "nbformat",
-    )  # fmt: skip
-    session.install(
-        "--no-build-isolation", "--no-deps", "--force-reinstall", ".", env={"CXXFLAGS": flags}
-    )
+    session.install("--no-build-isolation", ".[test]", env={"CXXFLAGS": flags})
     preload = [
         subprocess.check_output(["gcc", f"-print-file-name={name}"], text=True).strip()
         for name in ("libasan.so", "libstdc++.so")
@@ -251,7 +245,8 @@ def sanitizers(session: nox.Session) -> None:
         "ASAN_OPTIONS": "detect_leaks=0",
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
-    session.run("python", "-m", "pytest", *session.posargs, env=env)
+    arguments = session.posargs or ["-n", "2", "--dist", "loadfile"]
+    session.run("python", "-m", "pytest", *arguments, env=env)
 
 
 def strike(session: nox.Session, test: str, variable: str, times: str) -> None:

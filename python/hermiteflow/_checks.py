@@ -10,10 +10,13 @@ import math
 import numbers
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Array = NDArray[np.float64]
 
@@ -297,3 +300,21 @@ def content(parts: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(
         (part.shape, part.tobytes()) if isinstance(part, np.ndarray) else part for part in parts
     )
+
+
+def dataset(ds: object) -> None:
+    """Raise TypeError unless this is a Dataset."""
+    import xarray as xr
+
+    if not isinstance(ds, xr.Dataset):
+        raise TypeError(f"ds must be an xarray.Dataset, got {describe(ds)}")
+
+
+def of_experiment(ds: xr.Dataset, *names: str) -> None:
+    """Raise ValueError unless a Dataset is a result of one of these experiments."""
+    dataset(ds)
+    got = ds.attrs.get("experiment")
+    if got not in names:
+        wanted = " or ".join(f"experiments.{name}" for name in names)
+        came = f"one of {got!r}" if got else "one of none"
+        raise ValueError(f"ds must be a result of {wanted}, got {came}")

@@ -1,4 +1,4 @@
-"""What the figures share: palette, points with intervals, labels, checks of Datasets."""
+"""What the figures share: palette, points with intervals, labels."""
 
 from __future__ import annotations
 
@@ -69,24 +69,6 @@ def in_math(link: object) -> str:
     if re.fullmatch(r"[-+.\de h_]+", label):
         return "$" + re.sub(r"h_?(\d+)", r"h_{\1}", label) + "$"
     return label
-
-
-def dataset(ds: object) -> None:
-    """Raise TypeError unless this is a Dataset."""
-    import xarray as xr
-
-    if not isinstance(ds, xr.Dataset):
-        raise TypeError(f"ds must be an xarray.Dataset, got {_checks.describe(ds)}")
-
-
-def of_experiment(ds: xr.Dataset, *names: str) -> None:
-    """Raise ValueError unless a Dataset is a result of one of these experiments."""
-    dataset(ds)
-    got = ds.attrs.get("experiment")
-    if got not in names:
-        wanted = " or ".join(f"experiments.{name}" for name in names)
-        came = f"one of {got!r}" if got else "one of none"
-        raise ValueError(f"ds must be a result of {wanted}, got {came}")
 
 
 def pick(ds: xr.Dataset, name: str, value: object = None) -> Any:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._drawing import of_experiment
+from ._checks import of_experiment
 from ._plot_bifurcation import bifurcation
 from ._plot_coverage import coverage, coverage_linear
 from ._plot_ends import nearest, trapped

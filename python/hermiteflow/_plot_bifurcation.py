@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _checks
-from ._drawing import COLOURS, dataset, finish, in_math, new_axes
+from ._checks import dataset
+from ._drawing import COLOURS, finish, in_math, new_axes
 
 if TYPE_CHECKING:
     import xarray as xr

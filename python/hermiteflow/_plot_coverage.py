@@ -11,18 +11,8 @@ import numpy as np
 import hermiteflow as hf
 
 from . import _checks
-from ._drawing import (
-    bars_label,
-    colour,
-    confidence,
-    finish,
-    in_math,
-    new_axes,
-    of_experiment,
-    pick,
-    points,
-    short,
-)
+from ._checks import of_experiment
+from ._drawing import bars_label, colour, confidence, finish, in_math, new_axes, pick, points, short
 from .experiments import statistics
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._drawing import bars_label, colour, finish, in_math, new_axes, of_experiment, points
+from ._checks import of_experiment
+from ._drawing import bars_label, colour, finish, in_math, new_axes, points
 
 if TYPE_CHECKING:
     import xarray as xr

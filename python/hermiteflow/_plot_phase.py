@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _checks
-from ._drawing import finish, in_math, new_axes, of_experiment, pick
+from ._checks import of_experiment
+from ._drawing import finish, in_math, new_axes, pick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

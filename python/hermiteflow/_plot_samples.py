@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _checks
-from ._checks import Array
-from ._drawing import colour, finish, in_math, marker, new_axes, of_experiment, points, short
+from ._checks import Array, of_experiment
+from ._drawing import colour, finish, in_math, marker, new_axes, points, short
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._drawing import (
-    bars_label,
-    colour,
-    finish,
-    in_math,
-    marker,
-    new_axes,
-    of_experiment,
-    points,
-    short,
-)
+from ._checks import of_experiment
+from ._drawing import bars_label, colour, finish, in_math, marker, new_axes, points, short
 from .experiments import log_rate_bounds
 from .experiments._search_time import lost_share, lost_words
 

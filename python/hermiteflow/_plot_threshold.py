@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _checks
-from ._drawing import COLOURS, dataset, finish, in_math, new_axes, of_experiment, pick, points
+from ._checks import dataset, of_experiment
+from ._drawing import COLOURS, finish, in_math, new_axes, pick, points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _checks
-from ._drawing import COLOURS, dataset, finish, new_axes
+from ._checks import dataset
+from ._drawing import COLOURS, finish, new_axes
 
 if TYPE_CHECKING:
     import xarray as xr

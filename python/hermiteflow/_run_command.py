@@ -322,13 +322,12 @@ def _measure(
 
 
 def _tell(name: str, ds: Any, out: Path) -> None:
-    """Print what was run, and what was measured of a search time."""
-    from .experiments._search_time import summary
+    """Print what was run, and what was measured."""
+    from .experiments import summary
 
     sizes = ", ".join(f"{dim} {size}" for dim, size in ds.sizes.items())
     print(f"{out}: {name} over {sizes}")
-    if name == "search_time":
-        print("\n".join(summary(ds)))
+    print(summary(ds))
 
 
 def _forget(store: Path, passing: bool) -> None:

@@ -106,6 +106,11 @@ def check_config(answer: Any, **options: Any) -> None:
             assert float(getattr(answer, name)) == float(value)
 
 
+def check_summary(answer: str, ds: Any) -> None:
+    cells = [size for dim, size in dataset(ds).sizes.items() if dim in ("link", "targets", "k")]
+    assert len(answer.splitlines()) >= math.prod(cells)
+
+
 FIELDS: dict[str, dict[str, Any]] = {
     "SearchTimeConfig": {"n": st.integers(2, 9), "level": st.floats(0.1, 0.4), "k": st.integers(1,
     5)},
@@ -143,6 +148,9 @@ CASES = [
            {"seed": st.integers(0, 9), "confidence": st.sampled_from([0.9, 0.99]),
             "executor": st.just("serial"), "progress": st.just(_silent), "n_threads": st.just(1)},
            check_experiment, spoilt={"progress": None}, share=0.1) for name in SMALL],
+    *[Case("experiments.summary", lambda ds, kind=kind: ex.summary(
+               dataset(kind) if isinstance(ds, str) and ds == kind else ds),
+           {"ds": st.just(kind)}, check_summary, share=0.05) for kind in SMALL],
     Case("experiments.TargetSpec", lambda kind, beta: ex.TargetSpec(kind=kind, beta=beta),
          {"kind": st.just("equiangular"), "beta": st.floats(0.0, 0.9)}, check_config),
     Case("experiments.TargetSpec.build",

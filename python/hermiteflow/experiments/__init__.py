@@ -16,6 +16,7 @@ from ._nearest import NearestConfig, nearest
 from ._phase_diagram import PhaseDiagramConfig, phase_diagram
 from ._sample_complexity import SampleComplexityConfig, sample_complexity
 from ._search_time import SearchTimeConfig, log_rate_bounds, search_time
+from ._summary import summary
 from ._threshold import ThresholdConfig, threshold
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "sample_complexity",
     "search_time",
     "statistics",
+    "summary",
     "threshold",
 ]

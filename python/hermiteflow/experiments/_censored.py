@@ -18,7 +18,7 @@ def never(times: NDArray[Any]) -> FloatArray:
     return np.where(np.isnan(times), np.inf, times)
 
 
-def summary(steps: FloatArray, q: float, *, most: float, confidence: float) -> Interval:
+def censored_quantile(steps: FloatArray, q: float, *, most: float, confidence: float) -> Interval:
     """Return a quantile of steps that are censored after `most`, with its exact interval.
 
     Parameters
@@ -41,7 +41,7 @@ def summary(steps: FloatArray, q: float, *, most: float, confidence: float) -> I
 
     Examples
     --------
-    >>> summary(np.array([3.0, 5.0, np.inf]), 0.9, most=100.0, confidence=0.5)
+    >>> censored_quantile(np.array([3.0, 5.0, np.inf]), 0.9, most=100.0, confidence=0.5)
     Interval(estimate=nan, low=5.0, high=inf)
     """
     estimate, low, high = quantile_interval(steps, q, confidence=confidence)

@@ -15,7 +15,7 @@ from hermiteflow import _checks
 from hermiteflow._statistics import Interval, bootstrap_quantiles, quantiles, slope_interval
 from hermiteflow.starts import MAX_DIMENSION
 
-from ._censored import FloatArray, never, summary
+from ._censored import FloatArray, censored_quantile, never
 from ._common import (
     TIME_UNIT,
     Progress,
@@ -339,7 +339,7 @@ def _dataset(
     for index in np.ndindex(*shape):
         end = float(most[index[0], index[2]])
         found[index] = [
-            summary(steps[index], q, most=end, confidence=config.confidence)
+            censored_quantile(steps[index], q, most=end, confidence=config.confidence)
             for q in config.quantiles
         ]
     smooth = np.array([quantiles(flow[index], config.quantiles) for index in np.ndindex(*shape)])

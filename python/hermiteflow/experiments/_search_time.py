@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -216,41 +215,14 @@ def lost_share(ds: xr.Dataset) -> xr.DataArray:
 def lost_words(shares: np.ndarray[Any, Any]) -> str:
     """Return the lowest and the highest of these shares in per cent, or nothing up to 1 %.
 
-    >>> lost_words(np.array([0.02, 0.4375])), lost_words(np.array([0.0, 0.01]))
-    ('2 % to 44 %', '')
+    >>> lost_words(np.array([0.02, 0.4375, 1.0])), lost_words(np.array([0.0, 0.01]))
+    ('2 % to 100 %', '')
     """
-    low, high = (f"{100.0 * float(share):.2g} %" for share in (shares.min(), shares.max()))
+    cents = (100.0 * float(share) for share in (shares.min(), shares.max()))
+    low, high = (f"{x:.2g} %" if x < 9.5 else f"{x:.0f} %" for x in cents)
     if shares.max() <= LEAST_LOST:
         return ""
     return high if low == high else f"{low} to {high}"
-
-
-def summary(ds: xr.Dataset) -> list[str]:
-    """Return a line for each link and arrangement: median, slope, and the neurons that were lost.
-
-    The slope is that of log median time on log d or, for p* = 2, of the median time on log d.
-    """
-    config = json.loads(ds.attrs["config"])
-    lines = []
-    for link in ds.link.values:
-        for targets in ds.targets.values:
-            cell = ds.sel(link=link, targets=targets)
-            two = float(cell.information_exponent) == 2.0
-            slope, low, high = (cell.log_rate if two else cell.power).values.tolist()
-            last = cell.isel(d=int(np.argmax(cell.d.values)))
-            share = f"{100.0 * config['confidence']:.6g} %"
-            line = (
-                f"{link}, {targets}: median time {float(last.median_time):.4g} at d = "
-                f"{float(last.d):g}, slope of {'it' if two else 'its log'} on log d "
-            )
-            known = f"{slope:.4g}, {share} interval {low:.4g} .. {high:.4g}"
-            line += known if math.isfinite(slope) else "unknown"
-            lost = lost_words(lost_share(cell).values)
-            if lost:
-                each = ", by d," if " to " in lost else ""
-                line += f"; {lost} of the neurons{each} had not reached {config['level']:g}"
-            lines.append(line)
-    return lines
 
 
 def log_rate_bounds(gram: np.ndarray[Any, Any], leading: float = 1.0) -> tuple[float, float]:
