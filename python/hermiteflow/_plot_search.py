@@ -131,7 +131,13 @@ def search_rate(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
             ax.fill_between(d[first:], *fan, color=colour(i), alpha=0.15, lw=0)
     ax.set(xscale="log")
     title = f"lines: theory, slope $1/4c\\lambda$; fan: its bounds\n{bars_label(ds)}"
-    ax.legend(title=title, title_fontsize=8.5)
+    legend = ax.legend(title=title, title_fontsize=8.5, loc="upper left")
+    rows = 2 + sum(1 + text.get_text().count("\n") for text in legend.get_texts())
+    room = min(0.05 * rows, 0.6)  # of the height, for the legend; fans may go on above
+    measured = np.concatenate([line.get_ydata() for line in ax.get_lines()]).astype(float)
+    if np.isfinite(measured).any():
+        low, high = np.nanmin(measured), np.nanmax(measured)
+        ax.set_ylim(low - 0.05 * (high - low), high + room / (1.0 - room) * (high - low))
     return finish(
         ax,
         "Search time, $p^* = 2$",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import hermiteflow as hf
@@ -130,6 +131,26 @@ def test_figures_tell_of_losses(search: Any) -> None:
         ax = hf.plot.hitting_times(swapped, ax=Figure().subplots())
         both = told.replace("2 % to", "0 % to")  # over both arrangements
         assert labels(ax)[0] == f"$h_{{3}}$: theory $d^{{0.5}}${both}"
+
+
+def test_the_legend_of_rates_covers_no_measurement(search: Any) -> None:
+    figure = Figure()
+    ax = hf.plot.search_rate(search, ax=figure.subplots())
+    FigureCanvasAgg(figure).draw()
+    box = ax.get_legend().get_window_extent()
+
+    def covered() -> bool:
+        return any(
+            box.contains(*place)
+            for line in ax.get_lines()
+            for place in ax.transData.transform(np.column_stack(line.get_data()))
+        )
+
+    assert not covered()
+    ax.set_ylim(*sorted(ax.get_lines()[0].get_ydata()[[0, -1]]))  # planted: no room
+    assert covered()
+    nothing = search.assign(**{f"median_{x}": search.median_time * np.nan for x in ("time", "low")})
+    assert hf.plot.search_rate(nothing, ax=Figure().subplots()).get_legend() is not None
 
 
 def test_the_command_prints_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

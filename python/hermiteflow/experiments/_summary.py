@@ -110,8 +110,8 @@ def _coverage(ds: xr.Dataset) -> Iterator[str]:
         half = np.quantile(cell.n_needed.values, 0.5, method="inverted_cdf")
         needed = f"{half:.4g}" if math.isfinite(half) else f"more than {int(cell.n_max)}"
         yield (
-            f"{name}: all index vectors are found in {', '.join(parts)}; half of the networks "
-            f"needed {needed} neurons"
+            f"{name}: all are found in {', '.join(parts)}; half of the networks needed {needed} "
+            "neurons"
         )
 
 
