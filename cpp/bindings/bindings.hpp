@@ -7,10 +7,6 @@
 #include <thread>
 #include <vector>
 
-#if defined(__GLIBCXX__)
-#include <cxxabi.h>
-#endif
-
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -45,15 +41,11 @@ class Released {
   Released(const Released&) = delete;
   void let_go() { state_ = PyEval_SaveThread(); }
   void take() {
-#if defined(__GLIBCXX__)
     try {
       PyEval_RestoreThread(state_);
-    } catch (abi::__forced_unwind&) {
+    } catch (...) {  // pthread_exit of glibc, which no reference can be bound to; C throws nothing
       for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
     }
-#else
-    PyEval_RestoreThread(state_);
-#endif
   }
 
  private:

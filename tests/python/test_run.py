@@ -98,10 +98,10 @@ def test_options_and_file_are_the_same_run(
     argv = ["run", "coverage", *SMALL, "--seed", "3", "--out", str(first), "--figure", str(figure)]
     status, out, err = exits(argv, capsys)
     assert status == 0
-    assert (
-        out
-        == f"{first}: coverage over link 1, targets 1, k 1, batch 5, ratio 9, limit 3, factor 3\n"
-    )
+    head, summary = out.splitlines()
+    sizes = "link 1, targets 1, k 1, batch 5, ratio 9, limit 3, factor 3"
+    assert head == f"{first}: coverage over {sizes}"
+    assert summary.startswith("h3, orthonormal, k = 4: ")
     assert err.startswith("took ")
     assert figure.read_text().startswith("<?xml")
     file = tmp_path / "config.toml"
