@@ -25,7 +25,8 @@ from cosmic_ray.plugins import get_operator
 
 os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
 ROOT = Path(__file__).resolve().parents[1]
-#: Which tests see a module; the quick ones first, since the first failure ends a run.
+#: Which tests see a module, files or single ones; the quick ones first, since the first failure
+#: ends a run.
 TESTS = {
     "_checks": "test_checks test_bad_input",
     "links": "test_links test_differential_values test_activations test_display",
@@ -37,7 +38,25 @@ TESTS = {
     "_quadrature": "test_exact",
     "_beta": "test_experiments",
     "_statistics": "test_differential_values test_experiments",
-    "landscape._equations": "test_landscape_edges test_landscape",
+    "landscape._differences": "test_landscape_pairs test_landscape_edges",
+    "landscape._families": "test_landscape_pairs",
+    "landscape._conic": "test_landscape_pairs test_landscape_forms test_landscape_edges",
+    "landscape._isolate": "test_landscape_isolation test_landscape_forms test_landscape_edges",
+    "landscape._equations": "test_landscape_forms test_landscape_edges test_landscape",
+    "landscape._enumerate": "test_landscape_lists test_landscape_edges",
+    "landscape._curve": "test_landscape_curves test_thresholds",
+    "landscape._continuation": "test_landscape_curves"
+    " test_branches::test_derivatives_of_the_equations"
+    " test_branches::test_minima_that_lose_stability"
+    " test_branches::test_a_closed_curve_is_followed_once"
+    " test_branches::test_at_beta_0_branches_of_an_even_psi_share_orbits",
+    "landscape._nearest": "test_nearest::test_nearest_by_hand"
+    " test_nearest::test_each_neuron_has_a_second_layer_of_its_own"
+    " test_nearest::test_a_zero_of_a_closed_form_is_in_the_way test_nearest::test_bad_starts"
+    " test_nearest::test_the_flow_ends_at_the_nearest",
+    "landscape._naming": "test_basins::test_orbits_are_named_by_their_groups"
+    " test_basins::test_two_index_vectors_have_three_orbits test_basins::test_any_link",
+    "landscape._squared_minima": "test_squared_minima",
     "landscape._spectrum": "test_landscape_spectrum test_landscape_edges",
     "landscape._intervals": "test_landscape_numbers test_landscape_edges",
     "landscape._rational": "test_landscape_numbers test_landscape_edges",
@@ -122,7 +141,8 @@ def run(name: str, path: Path, source: str, limit: float) -> tuple[str, float]:
         os.dup2(silent, 1)
         os.dup2(silent, 2)
         sys.meta_path.insert(0, Mutated(f"hermiteflow.{name}", path, source))
-        files = [str(ROOT / "tests" / "python" / f"{test}.py") for test in TESTS[name].split()]
+        places = [test.partition("::") for test in TESTS[name].split()]
+        files = [f"{ROOT}/tests/python/{file}.py{colons}{one}" for file, colons, one in places]
         code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-k", SLOW, *files])
         os._exit(0 if code == 0 else 1)
     _, status, usage = os.wait4(child, 0)
