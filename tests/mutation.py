@@ -44,7 +44,9 @@ TESTS = {
     "landscape._isolate": "test_landscape_isolation test_landscape_forms test_landscape_edges",
     "landscape._equations": "test_landscape_forms test_landscape_edges test_landscape",
     "landscape._enumerate": "test_landscape_lists test_landscape_edges",
-    "landscape._curve": "test_landscape_curves test_thresholds",
+    "landscape._curve": "test_landscape_curves"
+    " test_thresholds::test_pure_degrees_to_twelve_digits"
+    " test_thresholds::test_folds_of_closed_forms_by_mpmath",
     "landscape._continuation": "test_landscape_curves"
     " test_branches::test_derivatives_of_the_equations"
     " test_branches::test_minima_that_lose_stability"
@@ -57,6 +59,24 @@ TESTS = {
     "landscape._naming": "test_basins::test_orbits_are_named_by_their_groups"
     " test_basins::test_two_index_vectors_have_three_orbits test_basins::test_any_link",
     "landscape._squared_minima": "test_squared_minima",
+    "landscape._points": "test_points_search test_points::test_small_forces_are_no_fixed_points"
+    " test_points::test_bad_input",
+    "landscape._basins": "test_basins::test_bad_arguments test_basins::test_any_link"
+    " test_basins::test_ends_that_are_no_minima test_basins::test_starts_have_the_law_of_vectors"
+    " test_basins::test_failures_are_counted test_basins::test_three_curves"
+    " test_basins::test_the_dataset_tells_what_it_is test_basins::test_only_the_seed_matters",
+    "landscape._problem": "test_landscape::test_bad_input test_landscape_lists",
+    "landscape._table": "test_landscape_tables",
+    "landscape._found": "test_landscape_tables",
+    **{
+        f"landscape._{name}": "test_branches::test_an_orbit_forgotten_or_invented_is_rejected"
+        " test_branches::test_minima_that_lose_stability test_branches::test_bad_input"
+        " test_branches::test_the_dataset_can_be_saved"
+        " test_branches::test_at_beta_0_branches_of_an_even_psi_share_orbits"
+        " test_branches::test_a_closed_curve_is_followed_once"
+        " test_branches::test_a_beta_that_no_list_can_decide_is_named"
+        for name in ("walk", "atlas", "pieces", "branches")
+    },
     "landscape._spectrum": "test_landscape_spectrum test_landscape_edges",
     "landscape._intervals": "test_landscape_numbers test_landscape_edges",
     "landscape._rational": "test_landscape_numbers test_landscape_edges",

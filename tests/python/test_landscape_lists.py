@@ -169,6 +169,23 @@ def test_families_are_sizes_of_groups() -> None:
     assert lists._members(wanted, 7, 2, whole=False).tolist() == [[6, 1], [5, 2]]
 
 
+@pytest.mark.parametrize("beta", [0.0, 0.1])
+@pytest.mark.parametrize("name", ["h3", "h4"])
+def test_families_are_parts_of_the_whole_list(name: str, beta: float) -> None:
+    targets = hf.Equiangular(k=5, beta=beta) if beta else hf.Orthonormal(k=5)
+    flow = hf.CorrelationFlow(targets, LINKS[name].link)
+    whole = hf.fixed_points(flow)
+    for families, sizes in (
+        ("index-like", [{4, 1}]),
+        (("pair", "average"), [{3, 2}, {5}]),
+        (("average",), [{5}]),
+    ):
+        part = hf.fixed_points(flow, families=families)
+        chosen = [o.values for o in whole if set(o.multiplicities) in sizes]
+        assert [o.values for o in part] == chosen
+        assert len(chosen) > 0
+
+
 # ------------------------------------------------------------------ orbits
 
 

@@ -100,8 +100,6 @@ def fixed_points(
     points: list[_Points] = []
     systems: list[System] = []
     for parts in lists:
-        if parts.size == 0:
-            continue
         rows, values, proved = form.solve(parts)
         found = np.bincount(rows, minlength=len(parts))
         systems += [

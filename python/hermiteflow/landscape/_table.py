@@ -267,5 +267,7 @@ def _short(count: int) -> str:
     if count < 10**9:
         return str(count)
     exponent = int(math.log10(count))
+    if count < 10**exponent:  # the logarithm was rounded up
+        exponent -= 1
     lead = count // 10 ** (exponent - 3)
     return f"{lead / 1000:.3f}e{exponent}"
