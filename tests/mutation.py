@@ -56,7 +56,7 @@ TESTS = {
     " test_nearest::test_each_neuron_has_a_second_layer_of_its_own"
     " test_nearest::test_a_zero_of_a_closed_form_is_in_the_way test_nearest::test_bad_starts"
     " test_nearest::test_the_flow_ends_at_the_nearest",
-    "landscape._naming": "test_basins::test_orbits_are_named_by_their_groups"
+    "landscape._naming": "test_landscape_problem test_basins::test_orbits_are_named_by_their_groups"
     " test_basins::test_two_index_vectors_have_three_orbits test_basins::test_any_link",
     "landscape._squared_minima": "test_squared_minima",
     "landscape._points": "test_points_search test_points::test_small_forces_are_no_fixed_points"
@@ -65,7 +65,7 @@ TESTS = {
     " test_basins::test_ends_that_are_no_minima test_basins::test_starts_have_the_law_of_vectors"
     " test_basins::test_failures_are_counted test_basins::test_three_curves"
     " test_basins::test_the_dataset_tells_what_it_is test_basins::test_only_the_seed_matters",
-    "landscape._problem": "test_landscape::test_bad_input test_landscape_lists",
+    "landscape._problem": "test_landscape_problem test_landscape::test_bad_input",
     "landscape._table": "test_landscape_tables",
     "landscape._found": "test_landscape_tables",
     **{

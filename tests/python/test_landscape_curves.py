@@ -193,6 +193,8 @@ def test_a_curve_is_followed_to_its_fold_and_back() -> None:
     place = curve.locate(before, length, lambda p: float(p.tangent[1]))
     assert place.beta == pytest.approx(fold, rel=1e-14)
     assert place.y / place.x == pytest.approx(math.sqrt(SIZE / (K - SIZE)), rel=1e-7)
+    # with tau fixed it is a double zero, to which Newton's method comes too slowly
+    assert curve.start(place.angle + 0.1, place.tau) is None
     # ... and the end of the range
     ahead = list(curve.follow(first, (-1e-9, 0.1)))
     assert ahead[-1][1].tau >= 0.1 > ahead[-1][0].tau
@@ -349,6 +351,11 @@ def test_events_are_located() -> None:
     assert 0.0 < s < length
     assert found.beta == pytest.approx(fold, rel=1e-14)
     assert abs(found.tangent[-1]) < 1e-12
+    # beyond it there is nothing, however slowly Newton's method goes on
+    for beyond in (1e-9, 1e-6, 1e-4, 1e-3):
+        for away in (-0.1, -0.01, 0.01, 0.1):
+            near = found.x + away * found.tangent
+            assert family.at(near, found.tau + beyond) is None
     tau = 0.3 * here.tau + 0.7 * found.tau
     s, there = family.locate(here, 0.0, s, lambda p: p.tau - tau)
     assert there.tau == pytest.approx(tau, abs=1e-15)
