@@ -361,10 +361,21 @@ def test_events_are_located() -> None:
     assert there.tau == pytest.approx(tau, abs=1e-15)
     assert (there.x - here.x) @ here.tangent == pytest.approx(s, abs=1e-12)
 
-    # a zero at an end, but for rounding
     def travelled(p: Place) -> float:
         return float((p.x - here.x) @ here.tangent)
 
+    # a function with a bend to either side takes few steps, as false position alone would not
+    for bend in (80.0, -80.0):
+        seen: list[float] = []
+
+        def bent(p: Place, bend: float = bend, seen: list[float] = seen) -> float:
+            seen.append(math.expm1(bend * (travelled(p) - 0.3 * length)))
+            return seen[-1]
+
+        s, _ = family.locate(here, 0.0, length, bent)
+        assert s == pytest.approx(0.3 * length, abs=1e-14)
+        assert len(seen) <= 20
+    # a zero at an end, but for rounding
     assert family.locate(here, 0.0, length, lambda p: travelled(p) + 1e-9) == (0.0, here)
     s, end = family.locate(here, 0.0, length, lambda p: travelled(p) - length - 1e-9)
     assert s == length

@@ -98,6 +98,58 @@ def test_nearest_by_hand(link: hf.Link, start: list[float], nearest: int) -> Non
     assert found.dtype == np.int64
 
 
+def product(coefficients: dict[int, float]) -> hf.CorrelationFlow:
+    """The flow of psi = sum_p c_p u^p over three orthonormal index vectors."""
+    teacher = hf.hermite({p: math.sqrt(abs(c)) for p, c in coefficients.items()})
+    student = hf.hermite({p: math.copysign(math.sqrt(abs(c)), c) for p, c in coefficients.items()})
+    return hf.CorrelationFlow(hf.Orthonormal(k=3), teacher, student=student)
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "start", "nearest"),
+    [
+        # psi' = u^2 ((u - 0.4)^2 + 0.09): zeros with an imaginary part are in nobody's way
+        ({3: 0.25 / 3, 4: -0.2, 5: 0.2}, [0.1, 0.3, 0.35], 2),
+        # psi' = u^3 (u + 1.5): nor is one beyond -1
+        ({4: 0.375, 5: 0.2}, [0.1, -0.3, 0.2], 1),
+        # psi' = u^3 (u + 0.9): one at -0.9 is
+        ({4: 0.225, 5: 0.2}, [0.1, -0.3, 0.2], 2),
+        # psi' = u^2 (3 - 4 u), whose zero is 3/4: beyond it the pull is downwards
+        ({3: -1.0, 4: 1.0}, [0.6, -0.05, -0.02], 1),
+        ({3: -1.0, 4: 1.0}, [0.74, -0.05, -0.02], 1),
+        ({3: -1.0, 4: 1.0}, [0.9, -0.05, -0.02], 0),
+        # psi' = u^2 (u - 0.7)(u - 0.75), and u^3 (u^2 - 0.7^2)(u^2 - 0.75^2)
+        ({3: 0.175, 4: -0.3625, 5: 0.2}, [0.6, 0.1, 0.02], -1),
+        ({3: 0.175, 4: -0.3625, 5: 0.2}, [0.76, 0.1, 0.02], 0),
+        ({4: 0.275625 / 4, 6: -1.0525 / 6, 8: 0.125}, [0.6, -0.1, 0.02], -1),
+        ({4: 0.275625 / 4, 6: -1.0525 / 6, 8: 0.125}, [0.6, -0.76, 0.02], 1),
+        # even and odd psi: psi' = u^3 (u^2 - 1/2) and u^2 (u^2 - 1/2)
+        ({4: -0.125, 6: 1.0 / 6.0}, [0.71, 0.6, 0.1], 0),
+        ({4: -0.125, 6: 1.0 / 6.0}, [0.70, 0.6, 0.1], -1),
+        ({3: -1.0 / 6.0, 5: 0.2}, [0.71, 0.6, 0.1], 0),
+        ({3: -1.0 / 6.0, 5: 0.2}, [0.70, 0.6, 0.1], -1),
+    ],
+)
+def test_zeros_on_the_way_to_1(
+    coefficients: dict[int, float], start: list[float], nearest: int
+) -> None:
+    flow = product(coefficients)
+    psi = np.polynomial.Polynomial([coefficients.get(p, 0.0) for p in range(9)])
+    u = np.linspace(-1.0, 1.0, 11)
+    np.testing.assert_allclose(flow.interaction.derivative(u), psi.deriv()(u), atol=1e-14)
+    assert hf.nearest_index(flow, [start]).tolist() == [nearest]
+
+
+def test_a_zero_of_a_closed_form_is_located() -> None:
+    """psi' = (asin u - u)/(2 pi) - s u, with s such that it vanishes at 0.19503."""
+    base, zero = hf.link("relu").without(1, 2), 0.19503
+    s = (math.asin(zero) / zero - 1.0) / (2.0 * math.pi)
+    bend = math.sqrt(0.5 * s) * hf.hermite(2)
+    flow = hf.CorrelationFlow(hf.Orthonormal(k=3), base - bend, student=base + bend)
+    starts = [[0.1, -0.1, zero - 1e-8], [0.1, -0.1, zero + 1e-8]]
+    assert hf.nearest_index(flow, starts).tolist() == [-1, 2]
+
+
 def test_a_zero_of_a_closed_form_is_in_the_way() -> None:
     """psi' = (asin u - u)/(2 pi) - s u, with s such that it vanishes at 0.195."""
     base = hf.link("relu").without(1, 2)

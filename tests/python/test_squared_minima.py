@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from scipy.optimize import minimize
 
 import hermiteflow as hf
 from hermiteflow._coordinates import of_order_parameters
+from hermiteflow.landscape import _squared_minima
 
 
 def lowest_nearby(flow: hf.SquaredFlow, M: Any, Q: Any, seed: int) -> float:
@@ -112,6 +115,53 @@ def test_given_index_vectors_have_a_dimension() -> None:
     same = hf.squared_minima(known, 2, starts=4, seed=1, d=3)
     assert repr(found) == repr(same)
     assert repr(found) != repr(hf.squared_minima(known, 2, starts=4, seed=1))
+
+
+def ended(loss: float, overlaps: list[list[float]], norms: float = 1e-9) -> Any:
+    return SimpleNamespace(
+        loss=loss, overlaps=np.array(overlaps), gradient_norms=np.array([0.0, norms])
+    )
+
+
+def test_runs_of_one_loss_and_one_sharing_are_one_end() -> None:
+    """Within 1e-6 of the loss, or of 1 if it is less; the lowest of a group decides."""
+    both, one = [[0.9, 0.1], [-0.2, 0.8]], [[0.9, 0.1], [-0.8, 0.2]]
+    assert _squared_minima._sharing(np.array(both)) == (1, 1)
+    assert _squared_minima._sharing(np.array(one)) == (2, 0)
+    runs = [
+        ended(0.5 + 0.9e-6, both), ended(0.5, both), ended(0.5, one), ended(0.5 + 1.1e-6, both),
+        ended(100.0, one), ended(100.0 + 0.9e-4, one), ended(100.0 + 1.1e-4, one),
+    ]  # fmt: skip
+    groups = _squared_minima._grouped(runs)
+    found = sorted((group[0].loss, len(group)) for group in groups)
+    assert found == [(0.5, 1), (0.5, 2), (0.5 + 1.1e-6, 1), (100.0, 2), (100.0 + 1.1e-4, 1)]
+
+
+def test_an_end_is_the_run_that_came_closest() -> None:
+    flow = hf.SquaredFlow(hf.Orthonormal(k=2), hf.hermite(3))
+    here, Q = np.eye(2), np.eye(2)
+    runs = [ended(1e-9, [[0.99, 0.1], [0.0, 1.0]], 1e-5), ended(3e-13, np.eye(2).tolist(), 1e-9)]
+    for run in runs:
+        run.student_overlaps = Q
+    end = _squared_minima._end(flow, runs, None)
+    np.testing.assert_array_equal(end.overlaps, here)
+    assert (end.kind, end.count, end.loss, end.sharing) == ("minimum", 2, 3e-13, (1, 1))
+    assert not end.overlaps.flags.writeable
+    # a maximum of the loss is where a run was held up, too
+    held = hf.SquaredFlow(hf.Orthonormal(k=1), hf.hermite(3))
+    top = ended(2.0, [[-1.0]])
+    top.student_overlaps = np.eye(1)
+    assert held.hessian_of([[-1.0]], [[1.0]], d=2).kind == "maximum"
+    assert _squared_minima._end(held, [top], 2).kind == "saddle"
+    ends = hf.SquaredMinima((end, replace(end, loss=0.25, kind="saddle", count=12)), 15, 1)
+    assert repr(ends).splitlines() == [
+        "SquaredMinima of 15 starts, 1 unfinished",
+        "          loss  starts  kind        neurons at each index vector",
+        "             0       2  minimum     1 1",
+        "          0.25      12  saddle      1 1",
+    ]
+    assert repr(ends[1]) == "SquaredMinimum(saddle, loss=0.25, sharing=(1, 1), count=12)"
+    assert len({ends, end}) == 2  # of arrays no content is compared
 
 
 def test_progress_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
