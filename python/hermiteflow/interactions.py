@@ -129,7 +129,8 @@ class Interaction(_display.Shown):
             sizes = np.arange(size) * np.abs(product)
             # the last terms, as far as they are lost beside the largest
             last = np.cumsum(sizes[::-1])[::-1]
-            product[(last <= ROUNDING * np.max(sizes, initial=0.0)) & np.isfinite(last)] = 0.0
+            lost = (last <= ROUNDING * np.max(sizes, initial=0.0)) & np.isfinite(last)
+            product[1:][lost[1:]] = 0.0  # not psi(0), which psi' does not have
             dropped = np.abs(whole - product)[1:] @ np.arange(1, size)
         return product, float(dropped)
 

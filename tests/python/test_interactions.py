@@ -184,6 +184,26 @@ def test_nothing_in_common_is_the_zero_polynomial() -> None:
     assert psi.slope.coefficients.tolist() == [0.0]
 
 
+@pytest.mark.parametrize(
+    ("teacher", "student"),
+    [
+        (hf.hermite(0), hf.hermite(0)),
+        (hf.hermite({0: 2.0, 3: 1.0}), hf.hermite({0: -1.5, 4: 1.0})),
+        (hf.polynomial([3.0]), hf.hermite({0: 1.0, 2: 1.0})),
+    ],
+)
+def test_a_constant_in_common_is_kept(teacher: hf.Link, student: hf.Link) -> None:
+    """psi is c_0 c*_0 where nothing else is shared, and so is the loss (2)."""
+    psi = hf.Interaction(teacher, student=student)
+    value = teacher.coefficients(0)[0] * student.coefficients(0)[0]
+    assert value != 0.0
+    assert psi.coefficients.tolist() == pytest.approx([value])
+    agrees(psi, np.full(U.shape, value))
+    assert not np.any(psi.derivative(U))
+    flow = hf.CorrelationFlow(hf.Orthonormal(k=3), teacher, student=student)
+    np.testing.assert_allclose(flow.loss_of([[0.5, 0.1, 0.0]]), -3.0 * value, rtol=1e-14)
+
+
 def test_rounding_beyond_one_is_read_as_one() -> None:
     psi = hf.Interaction(hf.hermite({2: 1.0, 3: 1.0}))
     for u in (1.0, -1.0):

@@ -56,7 +56,7 @@ def test_series_that_are_not_complete() -> None:
     with pytest.raises(ValueError, match="got psi' = 0: every point is fixed"):
         problems.series_of(hf.Interaction(hf.hermite(3), student=hf.hermite(4)))
     with pytest.raises(ValueError, match="psi' = 0"):
-        problems.series_of(hf.Interaction(hf.hermite(0)))
+        problems.series_of(hf.Interaction(hf.hermite({0: 2.0, 3: 1.0}), hf.hermite(0)))
     relu = hf.Interaction(hf.link("relu"))
     with pytest.raises(ValueError, match="complete to 1e-13, got one with no end; find_fixed"):
         problems.series_of(relu)

@@ -30,7 +30,7 @@ def test_numbers_of_points_in_few_digits() -> None:
         assert table._short(10**power) == f"1.000e{power}"
         assert table._short(10**power - 1) == f"9.999e{power - 1}"
     assert table._digits(2**9999 - 1) == str(2**9999 - 1)
-    assert table._digits(2**10_000) == hex(2**10_000)
+    assert table._digits(2**9999) == hex(2**9999)
     assert (table._plural(1), table._plural(0), table._plural(2)) == (
         "1 orbit",
         "0 orbits",
@@ -170,6 +170,8 @@ def test_which_points_are_one_row() -> None:
     assert rows(here, point([0.8, 0.6, 0.0], -1.0 + 0.9e-9)) == [2]
     assert rows(here, point([0.8, 0.6, 0.0], -1.0 + 1.1e-9)) == [1, 1]
     assert rows(here, point([0.8, 0.6, 0.0], -1.0 + 1.1e-9), here) == [1, 2]
+    chain = [point([0.8, 0.6, 0.0], -1.0 + i * 0.6e-9) for i in range(3)]
+    assert rows(*chain) == [2, 1]
     small = [point([1.0, 0.0], -1e-3), point([1.0, 0.0], -1e-3 + 0.9e-11)]
     assert rows(*small) == [1, 1]
     assert rows() == []
