@@ -64,6 +64,7 @@ TESTS = {
     "landscape._points": "test_points_search test_points::test_small_forces_are_no_fixed_points"
     " test_points::test_bad_input",
     "landscape._basins": "test_basins::test_bad_arguments test_basins::test_any_link"
+    " test_basins::test_the_core_gets_a_second_layer_for_each_neuron"
     " test_basins::test_ends_that_are_no_minima test_basins::test_starts_have_the_law_of_vectors"
     " test_basins::test_failures_are_counted test_basins::test_three_curves"
     " test_basins::test_the_dataset_tells_what_it_is test_basins::test_only_the_seed_matters",

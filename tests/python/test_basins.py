@@ -222,6 +222,20 @@ def test_ends_that_are_no_minima() -> None:
     assert ends(spaces, -0.2) == {"index-like", "minus average"}
 
 
+def test_the_core_gets_a_second_layer_for_each_neuron(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads as many as there are points, and does not look how many it was given."""
+    plain, given = _basins._core.settle, []
+
+    def checked(flow: Any, layer: np.ndarray, points: np.ndarray) -> np.ndarray:
+        given.append((layer.tolist(), len(points)))
+        return plain(flow, layer, points)
+
+    monkeypatch.setattr(_basins._core, "settle", checked)
+    hf.basin_shares(hf.hermite(4), 3, [0.1], n=7, seed=0)
+    assert all(layer == [1.0] * n for layer, n in given)
+    assert max(n for _, n in given) == 7
+
+
 def test_failures_are_counted() -> None:
     """A second search phase that no explicit step gets through."""
     link = hf.hermite({4: 1.0, 5: 1.0})
@@ -248,6 +262,7 @@ def test_failures_are_counted() -> None:
         ({"d": 2}, ValueError, r"d must be at least rank\(G\) = 3, got 2"),
         ({"distance": 0.0}, ValueError, "distance must be a number in"),
         ({"confidence": 1.0}, ValueError, "confidence must be a number in"),
+        ({"confidence": 0.0}, ValueError, "confidence must be a number in"),
         ({"rtol": 1.0}, ValueError, "rtol must be a number in"),
         ({"seed": -1}, ValueError, "seed must be an integer"),
         ({"progress": 1}, TypeError, "progress must be True or False"),
