@@ -73,6 +73,7 @@ TESTS = {
     "landscape._found": "test_landscape_tables",
     **{
         f"landscape._{name}": "test_landscape_atlas test_landscape_pieces"
+        " test_landscape_walk"
         " test_branches::test_an_orbit_forgotten_or_invented_is_rejected"
         " test_branches::test_minima_that_lose_stability test_branches::test_bad_input"
         " test_branches::test_the_dataset_can_be_saved"

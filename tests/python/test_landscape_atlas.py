@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import hermiteflow as hf
 from hermiteflow.landscape import _atlas as atlases
-from hermiteflow.landscape._atlas import Atlas, Listing, Meeting
+from hermiteflow.landscape._atlas import Atlas, Curve, Listing, Meeting
 from hermiteflow.landscape._continuation import Family, Place
 from hermiteflow.landscape._walk import Station, Walk
 
@@ -187,6 +187,89 @@ def test_where_a_listed_point_need_not_be() -> None:
     near = replace(place, u=np.array([0.4, -0.395]), tests=np.array([0.8, 0.3, 0.2, 0.5]))
     assert atlas(np.array([0.0, 1.0, 0.0, 2.0]), k=4)._at_event(twin, near)
     assert not whole._at_event(twin, near)
+
+
+def test_what_meets_a_known_curve_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But where the grid ends, and where the other curve is known."""
+    started: list[Any] = []
+    monkeypatch.setattr(Atlas, "_start", lambda _, sizes, u, tau: started.append((sizes, tau)))
+    monkeypatch.setattr(Atlas, "_branch", lambda _, station, sizes, u: started.append(sizes))
+    family = Family(SLOPE, 7, (5, 2))
+
+    def followed(kind: str, beta: float, whole: Atlas, **more: Any) -> list[Any]:
+        started.clear()
+        station = Station(kind, place_at(family, [0.4, 0.4], beta), **more)
+        whole._partners(Curve(family, [station], False))
+        return list(started)
+
+    ((sizes, tau),) = followed("merge", 0.1, atlas(), pairs=((0, 1),))
+    assert sizes == (7,)
+    assert tau == pytest.approx(math.log(1.6))
+    for beta in (0.9e-7, 0.2 - 0.9e-7):
+        assert followed("merge", beta, atlas(), pairs=((0, 1),)) == []
+    for beta in (1.1e-7, 0.2 - 1.1e-7):
+        assert len(followed("merge", beta, atlas(), pairs=((0, 1),))) == 1
+    known = atlas()
+    meeting = Meeting(0.1, (7,), np.array([0.4]), (5, 2))
+    known.crossings.append((meeting, (0, 0)))
+    assert followed("merge", 0.1, known, pairs=((0, 1),)) == []
+    assert followed("within", 0.1, atlas(), groups=(0,)) == [(4, 1, 2), (3, 2, 2)]
+    known.meetings.append(Meeting(0.1, (5, 2), np.array([0.4, 0.4]), (4, 2, 1)))
+    assert followed("within", 0.1, known, groups=(0,)) == [(3, 2, 2)]
+    assert followed("fold", 0.1, atlas()) == []
+
+
+def test_a_fold_at_a_beta_of_the_grid_has_two_listed_points() -> None:
+    """Whether a curve passes them is up to rounding; each is claimed once, on either side."""
+    family = Family(SLOPE, 7, (5, 2))
+    u = np.array([0.4, -0.3])
+    listing = Listing(
+        {(5, 2): np.array([4, 6])},
+        {(5, 2): np.array([u + 2e-6, u - 3e-6])},
+        {(5, 2): np.zeros(2, dtype=bool)},
+    )
+    whole = replace_listings(atlas(), 1, listing)
+    fold = Station("fold", place_at(family, u.tolist(), 0.1))
+    node = Station("node", place_at(family, u.tolist(), 0.08))
+    found = whole._touching(family, [node, fold, node])
+    assert [(s.kind, s.grid, s.row) for s in found] == [
+        ("node", -1, -1), ("grid", 1, 4), ("fold", -1, -1), ("grid", 1, 6), ("node", -1, -1),
+    ]  # fmt: skip
+    assert listing.claimed[5, 2].all()
+    assert whole._touching(family, [node, fold, node]) == [node, fold, node]  # none is free
+    # a side on which that beta was passed needs none; nor does another beta, or another event
+    listing.claimed[5, 2][:] = False
+    passed = Station("grid", node.place, grid=1, row=4)
+    found = whole._touching(family, [passed, node, node, fold, node])
+    assert [s.grid for s in found] == [1, -1, -1, -1, 1, -1]
+    listing.claimed[5, 2][:] = False
+    away = Station("fold", place_at(family, u.tolist(), 0.1 + 1e-9))
+    assert whole._touching(family, [node, away, node]) == [node, away, node]
+    other = replace(fold, kind="within")
+    assert whole._touching(family, [node, other, node]) == [node, other, node]
+    assert not listing.claimed[5, 2].any()
+
+
+def replace_listings(whole: Atlas, row: int, listing: Listing) -> Atlas:
+    empty = [Listing({}, {}, {}) for _ in whole.betas]
+    whole.listings[:] = [*empty[:row], listing, *empty[row + 1 :]]
+    return whole
+
+
+def test_a_curve_that_is_followed_twice_is_an_error() -> None:
+    psi, betas = hf.Interaction(hf.hermite(3)), np.array([0.0, 0.05, 0.1])
+    lists = [
+        hf.fixed_points(hf.CorrelationFlow(hf.Equiangular(k=3, beta=float(b)), psi.link))
+        for b in betas
+    ]
+    listings = [Listing.of(points, split_signs=False) for points in lists]
+    whole = Atlas(np.array([0.0, 0.0, 3.0]), 3, betas, listings, 2, 0.06)
+    whole.build()
+    assert all(claimed.all() for one in listings for claimed in one.claimed.values())
+    curve = whole.curves[0]
+    start = next(s.place for s in curve.stations if s.kind == "grid")
+    with pytest.raises(ArithmeticError, match="is passed by two branches; a bifurcation may be"):
+        whole._follow(curve.family, start)
 
 
 # ------------------------------------------------------------------ events of a walk

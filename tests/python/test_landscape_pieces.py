@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 import hermiteflow as hf
+from hermiteflow.landscape import _branches
 from hermiteflow.landscape._atlas import Atlas, Curve
-from hermiteflow.landscape._branches import _grid
 from hermiteflow.landscape._continuation import Family, Place
 from hermiteflow.landscape._pieces import Branch, Event, Pieces
 from hermiteflow.landscape._walk import Station
@@ -69,6 +71,9 @@ def test_counts_and_signs_of_an_even_psi() -> None:
     branch, _ = pieces(EVEN, [both])._branch(0, [0])
     assert (branch.count, branch.sign, branch.order.tolist()) == (12, -1.0, [1, 0])
     assert branch.overlaps(both.stations[0]).tolist() == [0.7, -0.1]
+    larger = curve(EVEN, (2, 2), Station("node", place(0.05, [0.7, -0.1])))
+    branch, _ = pieces(EVEN, [larger])._branch(0, [0])
+    assert (branch.sign, branch.overlaps(larger.stations[0]).tolist()) == (1.0, [0.7, -0.1])
     alike = curve(EVEN, (2, 2), Station("node", place(0.05, [-0.5, 0.5])))
     branch, _ = pieces(EVEN, [alike])._branch(0, [0])
     assert (branch.count, branch.overlaps(alike.stations[0]).tolist()) == (6, [0.5, -0.5])
@@ -94,6 +99,18 @@ def test_kinds_change_where_an_eigenvalue_does() -> None:
     assert kinds == [("saddle", 3), ("minimum", 0), ("", 0)]
     assert loss == pytest.approx(min(-4 * ((1 + 3 * b) / 4) ** 1.5 for b in (0.15, 0.25)))
     assert whole._kinds((4,), [])[1] == math.inf
+    # each listed point is held against it, the first of a list too, and its loss is taken
+    for kind in ("saddle", "maximum"):
+        known: Any = SimpleNamespace(
+            kind=np.array([kind]), morse_index=np.array([3]), loss=np.array([-0.75])
+        )
+        listed = replace(stations[1], kind="grid", grid=0, row=0)
+        checked = pieces(ODD, whole.atlas.curves, (known,))
+        if kind == "saddle":
+            assert checked._kinds((4,), [stations[0], listed])[1] == -0.75
+            continue
+        with pytest.raises(ArithmeticError, match="is a maximum of index 3 on a branch of kind sa"):
+            checked._kinds((4,), [stations[0], listed])
 
 
 def test_a_point_of_another_kind_is_an_error() -> None:
@@ -103,14 +120,16 @@ def test_a_point_of_another_kind_is_an_error() -> None:
     whole = pieces(ODD, [], (points,))
 
     def check(expected: tuple[str, int], changes: list[Station], rate: float = 1.0) -> None:
-        station = Station("grid", place(0.1, [0.57], rate), grid=0, row=row)
-        whole._check((4,), station, expected, changes)
+        station = Station("grid", place(0.1, [0.57, 0.5], rate), grid=0, row=row)
+        whole._check((3, 1), station, expected, changes)
 
     check(("saddle", 3), [])
     for wrong in (("saddle", 2), ("minimum", 3)):
-        with pytest.raises(ArithmeticError, match=r"beta = 0\.1 with overlaps 4 x 0\.57 is a sadd"):
+        with pytest.raises(
+            ArithmeticError, match=r"beta = 0\.1 with overlaps 3 x 0\.57, 1 x 0\.5 is a"
+        ):
             check(wrong, [])
-    near, far = (Station("within", place(0.1, [0.57 + gap])) for gap in (0.9e-5, 1.1e-5))
+    near, far = (Station("within", place(0.1, [0.57 + gap, 0.5])) for gap in (0.9e-5, 1.1e-5))
     check(("minimum", 0), [far, near])
     check(("minimum", 0), [], rate=-0.9e-5)
     with pytest.raises(ArithmeticError, match="of index 3 on a branch of kind minimum and index 0"):
@@ -131,6 +150,13 @@ def test_listed_overlaps_have_all_digits() -> None:
         np.testing.assert_array_equal(
             branch.listed(station, points), [sign * exact[3], sign * exact[1]]
         )
+    # of small overlaps as well: those of -w are others
+    small: Any = SimpleNamespace(
+        multiplicities=np.array([[3, 1]]), values=np.array([[0.3 + 1e-12, -0.1]])
+    )
+    opposite = Station("grid", place(0.1, [-0.3, 0.1]), row=0)
+    branch = Branch((3, 1), 8, 1.0, np.arange(2), [opposite], [("", 0)], 0.0)
+    assert branch.listed(opposite, small).tolist() == [-(0.3 + 1e-12), 0.1]
     # at beta = 0 the same orbit with signs of its own
     orthonormal = hf.fixed_points(hf.CorrelationFlow(hf.Orthonormal(k=4), hf.hermite(4)))
     pair = next(i for i, o in enumerate(orthonormal) if sorted(o.multiplicities) == [2, 2])
@@ -160,24 +186,45 @@ def test_branches_come_in_ascending_loss_and_events_in_ascending_beta() -> None:
     ordered, renamed = pieces(ODD, [])._sorted(branches, events)
     assert [b.sizes for b in ordered] == [(2, 2), (3, 1), (4,), (4,)]
     assert [b.loss for b in ordered] == [-1.0, -1.0, -0.5, 0.3]
-    assert [(e.kind, e.branches, e.kinds[0][1]) for e in renamed] == [
-        ("crossing", (2, 2), 1),
-        ("fold", (0, 3), 0),
-        ("merging", (3, -1), 1),
-        ("fold", (3, -1), 2),  # the branch that is there comes first
-        ("fold", (1, 2), 0),  # that of the lower index comes first
+    assert [(e.kind, e.branches, *[i for _, i in e.kinds]) for e in renamed] == [
+        ("crossing", (2, 2), 1, 2),
+        ("fold", (0, 3), 0, 1),
+        ("merging", (3, -1), 1, -1),
+        ("fold", (3, -1), 2, 3),  # the branch that is there comes first
+        ("fold", (1, 2), 0, 1),  # that of the lower index comes first
     ]
 
 
+@pytest.mark.parametrize("longest", [0.06, 0.015, 0.004, 0.001])
+def test_shorter_steps_are_tried_where_a_check_fails(
+    longest: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, tried = _branches._follow, []
+
+    def follow(*given: Any) -> Any:
+        tried.append(given[4])
+        if given[4] > longest:
+            raise ArithmeticError("too long")
+        return plain(*given)
+
+    monkeypatch.setattr(_branches, "_follow", follow)
+    if longest == 0.001:
+        with pytest.raises(ArithmeticError, match="too long"):
+            hf.bifurcation_diagram(hf.hermite(3), 2, [0.0, 0.05])
+    else:
+        hf.bifurcation_diagram(hf.hermite(3), 2, [0.0, 0.05])
+    assert tried == [step for step in (0.06, 0.015, 0.004) if step >= longest]
+
+
 def test_betas_of_a_grid() -> None:
-    assert _grid([-0.3, 0.0, 0.9], 4).tolist() == [-0.3, 0.0, 0.9]
+    assert _branches._grid([-0.3, 0.0, 0.9], 4).tolist() == [-0.3, 0.0, 0.9]
     with pytest.raises(ValueError, match="at least 2 values, got 1"):
-        _grid([0.1], 4)
+        _branches._grid([0.1], 4)
     for wrong, words in (
         ([-1.0 / 3.0, 0.1], r"\(-1/\(k - 1\), 1\) = \(-0\.333333, 1\), got -0\.333333"),
-        ([0.1, 1.0], "got 1$"),
+        ([0.1, 1.0, 1.5], "got 1$"),
         ([0.2, 0.1], "betas must be strictly increasing"),
         ([0.1, 0.1], "betas must be strictly increasing"),
     ):
         with pytest.raises(ValueError, match=words):
-            _grid(wrong, 4)
+            _branches._grid(wrong, 4)
