@@ -51,7 +51,8 @@ def test_variables_that_matter_are_told_and_others_are_not(
 
 def test_the_instruction_set_in_use_is_told() -> None:
     code = "from hermiteflow.cli import main; raise SystemExit(main(['info', '--json']))"
-    kept = {name: os.environ[name] for name in ("PATH", "LD_PRELOAD") if name in os.environ}
+    needed = ("PATH", "LD_PRELOAD", "ASAN_OPTIONS")  # the last two by `nox -s sanitizers`
+    kept = {name: os.environ[name] for name in needed if name in os.environ}
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={"HERMITEFLOW_ISA": "generic", **kept},
