@@ -218,6 +218,14 @@ def choice(
     return value
 
 
+def names(values: object, name: str, options: Sequence[str]) -> list[str]:
+    """Return some of the options, given one by one."""
+    flat = getattr(values, "ndim", 1) == 1  # the others of NumPy, and views of memory
+    if isinstance(values, str) or not isinstance(values, Iterable) or not flat:
+        raise TypeError(f"{name} must be a sequence of names, got {describe(values)}")
+    return [choice(value, name, options) for value in values]
+
+
 def guess(name: object, known: Iterable[str]) -> str:
     """Return the question what was meant, or nothing where nothing there is like it."""
     near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
@@ -286,6 +294,16 @@ def modules(what: str, names: Sequence[str], extra: str = "reproduce") -> None:
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
         raise ImportError(f"{what} needs {', '.join(missing)}: pip install 'hermiteflow[{extra}]'")
+
+
+def of_unit_vectors(overlaps: Array, name: str) -> None:
+    """Raise ValueError unless all overlaps lie in [-1, 1], up to rounding."""
+    size = np.abs(overlaps)
+    if np.max(size, initial=0.0) > 1.0 + UNIT_TOLERANCE:
+        raise ValueError(
+            f"{name} must be those of unit vectors, in [-1, 1], got "
+            f"{overlaps.flat[size.argmax()]:.9g}"
+        )
 
 
 def frozen(values: Array) -> Array:

@@ -99,7 +99,7 @@ def coordinates(M: Array, Q: Array, G: Array, d: int | None) -> tuple[Array, Arr
         r = min(r, d)
     beyond = values[:-r]
     if np.any(np.abs(beyond) > 1e-8 * values[-1]):
-        space = "any dimension" if d is None else f"dimension {d}"
+        space = "any dimension" if d is None else f"dimension d = {d}"
         raise ValueError(
             f"M and Q must be inner products of vectors in {space}, got a joint Gram matrix with "
             f"an eigenvalue {beyond[np.argmax(np.abs(beyond))]:.3g} too many"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -289,11 +289,7 @@ class _Tally:
 
 
 def _kept_names(keep: Sequence[str], events: Mapping[str, Event] | None) -> list[str]:
-    single = getattr(keep, "ndim", 1) == 0
-    if isinstance(keep, str) or not isinstance(keep, Iterable) or single:
-        raise TypeError(f"keep must be a sequence of names, got {_checks.describe(keep)}")
-    allowed = (*(events or {}), *_KEEP)
-    return [_checks.choice(name, "keep", allowed) for name in keep]
+    return _checks.names(keep, "keep", (*(events or {}), *_KEEP))
 
 
 def _shifted(report: Report, first: int) -> Report:

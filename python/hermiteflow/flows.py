@@ -85,6 +85,7 @@ class CorrelationFlow(TeacherStudent):
         -2.0
         """
         overlaps = _checks.array(M, "M", ("n", self.targets.k))
+        _checks.of_unit_vectors(overlaps, "overlaps M")
         layer = self.neurons(overlaps.shape[0])
         each = self.interaction(overlaps) @ self.target_weights
         return -float(each.sum() if layer is None else layer @ each)
@@ -123,6 +124,7 @@ class CorrelationFlow(TeacherStudent):
     def field(self, M: ArrayLike) -> Array:
         """Return the right-hand side of (4) for overlaps M of shape (n, k), same shape."""
         overlaps = _checks.array(M, "M", ("n", self.targets.k))
+        _checks.of_unit_vectors(overlaps, "overlaps M")
         pull = self.interaction.derivative(overlaps) * self.target_weights
         layer = self.neurons(overlaps.shape[0])
         if layer is not None:
@@ -160,11 +162,7 @@ class CorrelationFlow(TeacherStudent):
         Hessian(minimum, inside 3 x 2, outside 3 x 7)
         """
         m = _checks.array(overlaps, "overlaps", (self.targets.k,))
-        if np.max(np.abs(m)) > 1.0 + 1e-6:
-            raise ValueError(
-                "overlaps must be those of a unit vector, in [-1, 1], got "
-                f"{m[np.argmax(np.abs(m))]:.9g}"
-            )
+        _checks.of_unit_vectors(m, "overlaps")
         layer = self.neurons(1)
         return self._hessian(m, 1.0 if layer is None else float(layer[0]), d)
 

@@ -91,9 +91,19 @@ BAD: list[tuple[type[Exception], str, Callable[[], object]]] = [
     (ValueError, "second_layer must be", lambda: hf.CorrelationFlow(T2, H3, second_layer=RAGGED)),
     # runs
     (TypeError, "keep must be", lambda: hf.solve_ensemble(FLOW, n=1, d=3, keep=1)),  # type: ignore[arg-type]
+    (TypeError, "keep must be",
+     lambda: hf.solve_ensemble(FLOW, n=1, d=3, keep=memoryview(np.eye(2)))),  # type: ignore[arg-type]
+    (ValueError, "overlaps M must be those of unit vectors",
+     lambda: FLOW.loss_of([[3.0] * FLOW.targets.k])),
+    (ValueError, "overlaps M must be those of unit vectors",
+     lambda: FLOW.field([[-3.0] * FLOW.targets.k])),
     (TypeError, "keep must be", lambda: hf.solve_ensemble(FLOW, n=1, d=3, keep=np.array("hit"))),  # type: ignore[arg-type]
     (TypeError, "families must be", lambda: hf.fixed_points(FLOW, families=np.array(1))),  # type: ignore[arg-type]
+    (TypeError, "families must be",
+     lambda: hf.fixed_points(FLOW, families=memoryview(np.eye(2)))),  # type: ignore[arg-type]
     (TypeError, "values['x'] must be", lambda: hf.sweep(print, {"x": np.array(1.0)})),
+    (TypeError, "values['x'] must be",
+     lambda: hf.sweep(print, {"x": np.ma.masked_array([1.0, 2.0], [True, False])})),
     (TypeError, "values['x'] must be", lambda: hf.sweep(print, {"x": memoryview(np.eye(2))})),
     (ValueError, "must hold Unicode text", lambda: hf.sweep(print, {"x": [0, "\0"]})),
     (ValueError, "values['x'] must hold numbers", lambda: hf.sweep(print, {"x": [0.5, 10**400]})),

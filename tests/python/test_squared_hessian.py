@@ -215,7 +215,7 @@ def test_shown_and_refused() -> None:
             other.hessian(np.eye(2, 4))
     with pytest.raises(ValueError, match="M and Q must be inner products of vectors"):
         flow.hessian_of(np.array([[1.0, 0.0], [1.0, 0.0]]), np.eye(2))
-    with pytest.raises(ValueError, match="in dimension 3"):
+    with pytest.raises(ValueError, match="in dimension d = 3"):
         flow.hessian_of(np.zeros((2, 2)), np.eye(2), d=3)
     with pytest.raises(ValueError, match=r"n \(r - 1\) must be at most 8192"):
         flow.hessian(np.eye(2, 5000))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -113,13 +113,10 @@ def fixed_points(
 def _wanted(families: str | Sequence[str] | None, k: int) -> set[tuple[int, ...]] | None:
     if families is None:
         return None
-    single = getattr(families, "ndim", 1) == 0
-    if not isinstance(families, str | Iterable) or single:
-        raise TypeError(f"families must be names, got {_checks.describe(families)}")
-    names = (families,) if isinstance(families, str) else tuple(families)
-    if not names:
+    given = (families,) if isinstance(families, str) else families
+    chosen = _checks.names(given, "families", FAMILIES)
+    if not chosen:
         raise ValueError(f"families must name at least one of {FAMILIES}, got none")
-    chosen = [_checks.choice(name, "families", FAMILIES) for name in names]
     return set().union(*(members(name, k) for name in chosen))
 
 

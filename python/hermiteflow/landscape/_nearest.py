@@ -67,11 +67,8 @@ def nearest_index(flow: CorrelationFlow, m0: ArrayLike) -> NDArray[np.int64]:
     if not isinstance(flow, CorrelationFlow):
         raise TypeError(f"flow must be a CorrelationFlow, got {_checks.describe(flow)}")
     m = _checks.array(m0, "m0", ("n", flow.targets.k))
+    _checks.of_unit_vectors(m, "overlaps m0")
     size = np.abs(m)
-    if np.max(size) > 1.0 + _checks.UNIT_TOLERANCE:
-        raise ValueError(
-            f"m0 must hold overlaps of unit vectors, in [-1, 1], got {m.flat[size.argmax()]:.9g}"
-        )
     length2 = flow.targets.squared_projection(m)
     if np.max(length2) > 1.0 + _checks.UNIT_TOLERANCE:
         raise ValueError(

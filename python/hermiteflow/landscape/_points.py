@@ -154,10 +154,7 @@ def classify(flow: CorrelationFlow, overlaps: ArrayLike, d: int | None = None) -
 
 def _classify(flow: CorrelationFlow, row: Array, a: float, d: int | None) -> FixedPoint:
     sphere = _Sphere(flow, a)
-    if np.max(np.abs(row)) > 1.0 + 1e-6:
-        raise ValueError(
-            f"overlaps must be those of a unit vector, in [-1, 1], got {np.max(np.abs(row)):.9g}"
-        )
+    _checks.of_unit_vectors(row, "overlaps")
     start = sphere.inverse @ row
     length = float(np.linalg.norm(start))
     if length > 1.0 + 1e-6 or np.max(np.abs(sphere.factor @ start - row)) > 1e-6:

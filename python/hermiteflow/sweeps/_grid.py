@@ -139,8 +139,8 @@ def _axis(name: str, given: Any) -> Axis:
         labels = [str(key) for key in given]
         given = list(given.values())
     single = isinstance(given, np.ndarray) and given.ndim == 0
-    text = isinstance(given, str | bytes | memoryview)
-    if text or single or not isinstance(given, Sequence | np.ndarray):
+    other = isinstance(given, str | bytes | memoryview) or np.ma.isMaskedArray(given)
+    if other or single or not isinstance(given, Sequence | np.ndarray):
         raise TypeError(f"{where} must be a sequence of values, got {_checks.describe(given)}")
     found: list[Any] = [plain(value) for value in given]
     if not found:
