@@ -17,6 +17,7 @@ import sweep_functions as f
 
 import hermiteflow as hf
 from hermiteflow.sweeps import _files, _zarr
+from hermiteflow.sweeps._store import Store
 
 xr = pytest.importorskip("xarray")
 zarr = pytest.importorskip("zarr")
@@ -263,6 +264,35 @@ def test_ctrl_c_saves_and_says_how_to_go_on(executor: str, tmp_path: Path) -> No
     assert '"event": "stop"' in (store / "log.jsonl").read_text()
     hf.sweep(f.slow, {"x": range(40)}, seed=0, store=store, executor="threads")
     assert f.tree(store) == f.tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_point_that_ctrl_c_met_half_way_counts(
+    executor: str, first: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes before or after its files: it is done, and said to be, in both cases."""
+    store, write, written = tmp_path / "s", Store.write, []
+
+    def interrupted(self: Store, index: Any, cells: Any) -> None:
+        written.append(index)
+        if not first:
+            write(self, index, cells)
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        if first:
+            write(self, index, cells)
+
+    monkeypatch.setattr(Store, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        hf.sweep(f.one, XS, seed=0, store=store, executor=executor)
+    told = int(str(stopped.value).split()[0])
+    assert told >= 3
+    assert len(list((store / "y").glob("c.*"))) == told
+    assert written[2:4] == [written[2]] * 2  # it was taken up again, once
+    monkeypatch.undo()
+    ds = hf.sweep(f.one, XS, seed=0, store=store)
+    assert ds.identical(hf.sweep(f.one, XS, seed=0))
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

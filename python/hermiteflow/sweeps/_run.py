@@ -191,14 +191,18 @@ class _Run:
         info |= {"numpy": np.__version__, "isa": str(_core.build_info()["isa"])}
         self._log(event="start", executor=type(runner).__name__, missing=len(missing), **info)
         outcomes = runner.run(self.function, self._tasks(missing))
+        taken: Outcome | None = None
         try:
-            for outcome in outcomes:
-                self._take(outcome)
+            for taken in outcomes:
+                self._take(taken)
                 report(len(self.done))
         except BaseException as error:
-            for outcome in runner.stop():
+            # Ctrl-C may come between the files of a point and its place among those that are done
+            again = [taken] if taken is not None and isinstance(error, KeyboardInterrupt) else []
+            for outcome in (*again, *runner.stop()):
                 with contextlib.suppress(Exception):  # the first error counts
-                    self._take(outcome)
+                    if self._indices[outcome.number] not in self.done:
+                        self._take(outcome)
             self._log(event="stop", error=type(error).__name__, finished=len(self.done))
             if isinstance(error, KeyboardInterrupt):
                 raise KeyboardInterrupt(f"{self.saved()}; {self._advice()}") from None
