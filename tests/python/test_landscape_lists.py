@@ -158,7 +158,7 @@ def test_families_are_sizes_of_groups() -> None:
     with pytest.raises(ValueError, match=r"families must name at least one of .*got none"):
         lists._wanted((), 7)
     for wrong in (3, np.array("pair")):
-        with pytest.raises(TypeError, match="families must be names"):
+        with pytest.raises(TypeError, match="families must be a sequence of names"):
             lists._wanted(wrong, 7)  # type: ignore[arg-type]
     wanted = {(6, 1), (5, 2), (7,)}
     assert lists._members(wanted, 7, 1, whole=True).tolist() == [[7]]
