@@ -32,13 +32,13 @@ def summary(ds: xr.Dataset) -> str:
     -------
     str
         A line for each link and arrangement or k; for `threshold` and `phase_diagram` one for
-        each inner product too. Estimates with their intervals, theory beside them where there is
-        one.
+        each inner product too. Estimates with their intervals (but for shares of `threshold`),
+        theory beside them where there is one.
 
     Raises
     ------
-    ValueError
-        If the Dataset is of something else.
+    TypeError, ValueError
+        If `ds` is no Dataset, or one of something else.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def _sample_complexity(ds: xr.Dataset) -> Iterator[str]:
         last = cell.isel(d=int(np.argmax(cell.d.values)))
         steps, low, high = last.step_quantile.sel(quantile=config["quantile"]).values.tolist()
         number = f"{steps:.4g} [{low:.4g}, {high:.4g}]" if math.isfinite(steps) else f"> {low:.4g}"
-        theory = f", theory {float(cell.theory_power):g}" if cell.information_exponent > 2 else ""
+        theory = f", theory {float(cell.theory_power):g}" if cell.information_exponent != 2 else ""
         yield (
             f"{name}: quantile {config['quantile']:g} of the steps {number} at d = "
             f"{float(last.d):g}, {_slope(cell, config, 'their time', 'their log')}{theory}"
